@@ -1,0 +1,1 @@
+"""A ternary language model whose linear layers run on a pluggable integer backend."""

@@ -1,0 +1,1 @@
+"""Amaranth components of the accelerator, and the formats they share with software."""
