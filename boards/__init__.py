@@ -1,0 +1,1 @@
+"""Boards: tops, links and flows."""

@@ -1,0 +1,1 @@
+"""Quantise, pack, drive: everything that runs on the host."""
