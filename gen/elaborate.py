@@ -1,0 +1,108 @@
+"""Elaboration: one configuration in, `lutra.v` and `lutra.json` out."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from amaranth.back import verilog
+
+from lutra.hw.config import Config
+from lutra.hw.core import Core
+
+from .config_names import config_hash, load_config
+from .manifest import manifest
+
+__all__ = ["TOP", "Generated", "elaborate", "generate", "write_if_changed"]
+
+#: Name of the Verilog module.
+TOP = "lutra"
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Paths that `generate` wrote."""
+
+    verilog: Path
+    manifest: Path
+
+
+def generate(config: str | Path | Config, out_dir: str | Path) -> Generated:
+    """Write the Verilog and the manifest of a configuration.
+
+    Equal configurations give equal bytes on any machine; a file is touched only where its bytes
+    change, so that tools that go by time stamps do not run again.
+
+    Parameters
+    ----------
+    config : str, Path or Config
+        Anything that `load_config` takes.
+    out_dir : str or Path
+        Folder of the two files; made where it is missing.
+
+    Raises
+    ------
+    ConfigError
+        The configuration does not exist or cannot be built.
+    """
+    config = load_config(config)
+    text, sidecar = elaborate(config)
+    folder = Path(out_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = Generated(folder / "lutra.v", folder / "lutra.json")
+    write_if_changed(paths.verilog, _banner(config) + text)
+    write_if_changed(paths.manifest, sidecar)
+    return paths
+
+
+def elaborate(config: Config) -> tuple[str, str]:
+    """Verilog and manifest of a configuration, as text; the Verilog does not depend on `name`."""
+    core = Core(config, config_hash=int(config_hash(config)[:16], 16))
+    with _builtin_yosys():
+        text = verilog.convert(core, name=TOP, emit_src=False, strip_internal_attrs=True)
+    return text, json.dumps(manifest(config, core), indent=2) + "\n"
+
+
+def write_if_changed(path: Path, text: str) -> bool:
+    """Write a file under a temporary name and rename it; leave it alone if it has these bytes."""
+    payload = text.encode()
+    if path.is_file() and path.read_bytes() == payload:
+        return False
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(payload)
+        Path(temporary).chmod(0o644)  # mkstemp makes files that only their owner can read
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return True
+
+
+def _banner(config: Config) -> str:
+    name = "".join(c if c.isalnum() or c in "-_. " else "?" for c in config.name)
+    return (
+        f"// Lutra accelerator '{name}'\n"
+        f"// configuration hash {config_hash(config)}\n"
+        "// Generated: do not edit. Ports, instructions and registers are in lutra.json.\n"
+    )
+
+
+@contextmanager
+def _builtin_yosys() -> Iterator[None]:
+    # A system Yosys of another version would write other bytes.
+    before = os.environ.get("AMARANTH_USE_YOSYS")
+    os.environ["AMARANTH_USE_YOSYS"] = "builtin"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["AMARANTH_USE_YOSYS"]
+        else:
+            os.environ["AMARANTH_USE_YOSYS"] = before

@@ -1,0 +1,75 @@
+"""The plane list that PLANES sets: checked once, then read by every LMMA."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal, signed
+from amaranth.lib.wiring import Component, In, Out
+
+from .config import Config
+from .isa import LAYOUTS, MAX_PLANES, Opcode
+
+__all__ = ["PlaneList"]
+
+
+class PlaneList(Component):
+    """Holds the settings of the last PLANES instruction.
+
+    Before it takes effect it is checked that no accumulator can overflow: the magnitude
+    ``m = (m << shift) + 1`` over all planes stays below ``2**max_weight_bits``, every shift is at
+    most `max_shift`, and ``|coefficient| <= 2**max_weight_bits``.
+
+    Latency: `done` or `wrong` strobes ``count + 1`` cycles after `start`.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        super().__init__(
+            {
+                "start": In(1),
+                "instruction": In(LAYOUTS[Opcode.PLANES]),
+                "done": Out(1),
+                "wrong": Out(1),
+                "planes": Out(LAYOUTS[Opcode.PLANES]["planes"].shape),
+                "count": Out(5),
+                "halve": Out(1),
+                "coefficient": Out(signed(config.coefficient_bits)),
+                "act_planes": Out(5),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        c, limit = self._config, 2**self._config.max_weight_bits
+        new = self.instruction
+        coefficient = new.coefficient.as_signed()
+        most_act_planes = c.act_bits if c.pe == "bitserial" else 1
+        with m.If(self.start):
+            m.d.sync += [
+                self.planes.eq(new.planes),
+                self.halve.eq(new.halve),
+                self.coefficient.eq(coefficient),
+                self.act_planes.eq(new.act_planes),
+            ]
+        step, checking = Signal(5, reset_less=True), Signal()
+        magnitude = Signal(c.max_weight_bits, reset_less=True)
+        larger = Signal(c.max_weight_bits + 8)
+        plane = self.planes[step[:4]]
+        m.d.comb += larger.eq((magnitude << plane.shift) + 1)
+        bad_list = (new.count == 0) | (new.count > MAX_PLANES)
+        bad_acts = (new.act_planes == 0) | (new.act_planes > most_act_planes)
+        bad_coefficient = (coefficient > limit) | (coefficient < -limit)
+        with m.If(self.start):
+            m.d.sync += [checking.eq(1), step.eq(0), magnitude.eq(0)]
+        with m.If(checking):
+            with m.If(bad_list | bad_acts | bad_coefficient):
+                m.d.comb += self.wrong.eq(1)
+            with m.Elif(step == new.count):
+                m.d.comb += self.done.eq(1)
+                m.d.sync += [self.count.eq(new.count), checking.eq(0)]
+            with m.Elif((larger >= limit) | (plane.shift > c.max_shift)):
+                m.d.comb += self.wrong.eq(1)
+            with m.Else():
+                m.d.sync += [magnitude.eq(larger), step.eq(step + 1)]
+        with m.If(self.wrong):
+            m.d.sync += [checking.eq(0), self.count.eq(0)]
+        return m
