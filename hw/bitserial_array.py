@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Module, Mux, Signal, signed
+from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib.wiring import Component
 
 from .adder_tree import add_tree
@@ -20,8 +20,8 @@ class BitSerialArray(Component):
 
         t_j = 2 * popcount(w & x_j) - popcount(x_j) = sum_k (+-1)_k x_kj
 
-    and the plane sum is ``sum_j +-2**j t_j``, by Horner's rule one plane a cycle. A product of b-bit
-    weights with a-bit activations costs ``a * b`` passes, for any a up to ``Config.act_bits``.
+    and the plane sum is ``sum_j +-2**j t_j``, by Horner's rule one plane a cycle. A product of
+    b-bit weights with a-bit activations costs ``a * b`` passes, for any a up to `Config.act_bits`.
 
     Method: bit-serial matrix multiplication of BISMO (Umuroglu et al., FPL 2018).
 

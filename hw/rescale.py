@@ -15,8 +15,8 @@ __all__ = ["Rescale"]
 class Rescale(Component):
     """``value = ((acc + c * sum_x) >> halve) * scale``, exact.
 
-    With planes of +-1, ``acc = sum x (2q - (2**b - 1))``, so that with ``c = 2**b - 1 - 2z`` the sum
-    is ``2 * sum x (q - z)``: even, and halved without loss. `c` is `coefficient` and `scale` 1,
+    With planes of +-1, ``acc = sum x (2q - (2**b - 1))``, so that with ``c = 2**b - 1 - 2z`` the
+    sum is ``2 * sum x (q - z)``: even, and halved without loss. `c` is `coefficient` and `scale` 1,
     or, where `group` is set, lane n takes both from its parameters: ``c = 2z + 1`` if `halve` else
     ``z``, with z the signed zero field.
 

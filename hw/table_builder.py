@@ -111,7 +111,9 @@ class TableBuilder(Component):
             addend.eq(Mux(twice, x << 1, x)),
             before.eq(Mux(step == 0, 0, sums[place])),
             self.entries[place].eq(
-                before + (addend.as_unsigned() ^ minus.replicate(c.act_bits + 1)).as_signed() + minus
+                before
+                + (addend.as_unsigned() ^ minus.replicate(c.act_bits + 1)).as_signed()
+                + minus
             ),
         ]
         with m.If(busy):

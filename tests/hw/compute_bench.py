@@ -10,7 +10,7 @@ from lutra.hw.config import Config
 from lutra.hw.isa import Opcode, encode
 from lutra.hw.table import encode_groups
 
-__all__ = ["ComputeBench", "lmma_reference", "pack_elements"]
+__all__ = ["ComputeBench", "lmma_reference", "pack_elements", "stored_plane"]
 
 
 def pack_elements(values, width: int) -> int:
@@ -68,7 +68,7 @@ class ComputeBench:
     async def fill_weights(self, ctx, bits: np.ndarray) -> None:
         """`bits` is ``[word][lanes][k_block]`` plane bits."""
         c = self.config
-        words = [pack_elements(_stored(word, c), 1) for word in bits]
+        words = [pack_elements(stored_plane(word, c), 1) for word in bits]
         await self.fill(ctx, self.dut.weight_write, c.weight_word_bits, words)
 
     async def fill_scales(self, ctx, scales: np.ndarray, zeros: np.ndarray) -> None:
@@ -126,7 +126,7 @@ class ComputeBench:
         return values.T
 
 
-def _stored(word: np.ndarray, config: Config) -> np.ndarray:
+def stored_plane(word: np.ndarray, config: Config) -> np.ndarray:
     """Bits of one plane ``[lanes][k_block]`` as they lie in the weight buffer."""
     if config.pe != "lut":
         return word

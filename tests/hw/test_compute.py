@@ -96,7 +96,8 @@ def test_sim_lmma(name: str, extreme: bool) -> None:
     ("opcode", "fields", "code"),
     [
         (Opcode.LMMA, {"k_blocks": 0, "n_blocks": 1, "rows": 1}, ErrorCode.ILLEGAL_FIELD),
-        (Opcode.LMMA, {"k_blocks": 1, "n_blocks": 1, "rows": 1, "wait": 2}, ErrorCode.ILLEGAL_FIELD),
+        (Opcode.LMMA, {"k_blocks": 1, "n_blocks": 1, "rows": 1, "wait": 2},
+         ErrorCode.ILLEGAL_FIELD),
         (Opcode.LMMA, {"k_blocks": 1, "n_blocks": 33, "rows": 1}, ErrorCode.BUFFER_RANGE),
         (Opcode.LMMA, {"k_blocks": 2, "n_blocks": 1, "rows": 2, "act_base": 40, "act_stride": 24},
          ErrorCode.BUFFER_RANGE),

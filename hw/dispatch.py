@@ -1,0 +1,138 @@
+"""Dispatch: gives each instruction to its engine, ends the program, notices deadlocks."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.wiring import Component, In, Out
+
+from .interfaces import ErrorReport, Instruction, InstructionStream
+from .isa import ENGINES, LAYOUTS, ErrorCode, Opcode
+
+__all__ = ["Dispatch"]
+
+
+class Dispatch(Component):
+    """Puts instructions, in their order, into the queues of the three engines.
+
+    A full queue stops all that follows; programs keep the engines busy by interleaving their
+    instructions. END waits until every queue is empty and every engine idle, then strobes `done`.
+
+    Errors, reported until reset: an unknown opcode, END with tokens (it belongs to no engine), a
+    program that is exhausted without END (its address is one past the program), and deadlock:
+    for `patience` successive cycles an instruction could not be dispatched, no engine did
+    anything but wait for tokens, and nothing was outstanding on the memory port.
+
+    Latency: an instruction reaches its engine 2 cycles after it was taken. One instruction a cycle.
+
+    Parameters
+    ----------
+    depth : int
+        Instructions in each queue, at least 1.
+    patience : int
+        Cycles until a deadlock is reported, at least 1. It must be longer than any pause of an
+        engine that is about to give a token.
+
+    Attributes
+    ----------
+    instructions : In(InstructionStream)
+    exhausted : In(1)
+        No instruction follows.
+    load, compute, store : Out(InstructionStream)
+        The queues' outputs, in the order of `Engine`.
+    idle, waiting : In(3)
+        Of the engines, in the same order.
+    quiet : In(1)
+        Nothing is outstanding on the memory port.
+    done : Out(1)
+    error : Out(ErrorReport)
+    halt : In(1)
+
+    Raises
+    ------
+    ValueError
+        `depth` or `patience` is less than 1.
+    """
+
+    def __init__(self, *, depth: int = 4, patience: int = 64) -> None:
+        if not depth >= 1:
+            raise ValueError(f"Depth must be at least 1, not {depth!r}")
+        if not patience >= 1:
+            raise ValueError(f"Patience must be at least 1, not {patience!r}")
+        self._depth = depth
+        self._patience = patience
+        super().__init__(
+            {
+                "instructions": In(InstructionStream()),
+                "exhausted": In(1),
+                "load": Out(InstructionStream()),
+                "compute": Out(InstructionStream()),
+                "store": Out(InstructionStream()),
+                "idle": In(3),
+                "waiting": In(3),
+                "quiet": In(1),
+                "done": Out(1),
+                "error": Out(ErrorReport()),
+                "halt": In(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        held, held_valid = Signal(Instruction, reset_less=True), Signal()
+        code = Signal(ErrorCode)
+        gone, able = Signal(), Signal()
+        m.d.comb += [
+            able.eq(held_valid & ~self.error.valid & ~self.halt),
+            self.instructions.ready.eq(~held_valid | gone),
+        ]
+        with m.If(self.instructions.ready):
+            m.d.sync += [held_valid.eq(self.instructions.valid), held.eq(self.instructions.payload)]
+
+        queues = []
+        for engine in ENGINES:
+            name = engine.name.lower()
+            m.submodules[name] = queue = SyncFIFO(width=Instruction.size, depth=self._depth)
+            output = getattr(self, name)
+            m.d.comb += [
+                queue.w_data.eq(held),
+                output.payload.eq(queue.r_data),
+                output.valid.eq(queue.r_rdy),
+                queue.r_en.eq(output.ready),
+            ]
+            queues.append(queue)
+
+        fields = LAYOUTS[Opcode.END](held.bits)
+        at_rest = Signal()
+        m.d.comb += at_rest.eq(self.idle.all() & ~Cat(q.r_rdy for q in queues).any())
+        with m.Switch(fields.opcode):
+            for opcode in Opcode:
+                with m.Case(opcode):
+                    if opcode.engine is None:
+                        with m.If((fields.wait | fields.signal) != 0):
+                            m.d.comb += code.eq(ErrorCode.ILLEGAL_FIELD)
+                        with m.Else():
+                            m.d.comb += self.done.eq(able & at_rest)
+                    else:
+                        queue = queues[opcode.engine]
+                        m.d.comb += [queue.w_en.eq(able), gone.eq(able & queue.w_rdy)]
+            with m.Default():
+                m.d.comb += code.eq(ErrorCode.ILLEGAL_OPCODE)
+
+        stuck = Signal(range(self._patience + 1))
+        unable = held_valid & ~gone & (self.idle | self.waiting).all() & ~at_rest & self.quiet
+        m.d.sync += stuck.eq(0)
+        with m.If(unable):
+            m.d.sync += stuck.eq(stuck + 1)
+
+        with m.If(~self.error.valid & ~self.halt):
+            with m.If(held_valid & (code != ErrorCode.NONE)):
+                m.d.sync += self._fail(code, held.address)
+            with m.Elif(self.exhausted & ~held_valid):
+                m.d.sync += self._fail(ErrorCode.NO_END, self.instructions.payload.address)
+            with m.Elif(stuck == self._patience):
+                m.d.sync += self._fail(ErrorCode.DEADLOCK, 0)
+        return m
+
+    def _fail(self, code, address):
+        return [self.error.valid.eq(1), self.error.code.eq(code), self.error.address.eq(address)]

@@ -1,0 +1,93 @@
+"""Config: every constraint has its message; every derived width holds its worst case."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lutra.hw.config import Config, ConfigError, bits_for
+
+
+@pytest.mark.parametrize(("values", "bits"), [(1, 0), (2, 1), (3, 2), (4, 2), (5, 3), (1024, 10)])
+def test_bits_for(values: int, bits: int) -> None:
+    assert bits_for(values) == bits
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"pe": "gpu"}, r"pe must be one of \('lut', 'bitserial'\), not 'gpu'"),
+        ({"table_storage": "tape"}, "table_storage must be one of"),
+        ({"weight_bits": 0}, "weight_bits must be from 1 to 8, not 0"),
+        ({"weight_bits": 5, "max_weight_bits": 4}, "weight_bits must be from 1 to 4, not 5"),
+        ({"max_weight_bits": 9}, "max_weight_bits must be from 1 to 8, not 9"),
+        ({"act_bits": 17}, "act_bits must be from 2 to 16, not 17"),
+        ({"rows": 0}, "rows must be from 1 to 64, not 0"),
+        ({"lanes": 2000}, "lanes must be from 1 to 1024, not 2000"),
+        ({"tables": 0}, "tables must be from 1 to 256, not 0"),
+        ({"lookup_group": 1}, "lookup_group must be from 2 to 6, not 1"),
+        ({"max_shift": 8}, "max_shift must be from 1 to 7, not 8"),
+        ({"scale_bits": 17}, "scale_bits must be from 0 to 16, not 17"),
+        ({"axi_bits": 48}, "axi_bits must be 32, 64, ... or 1024, not 48"),
+        ({"axi_bits": 1024}, "axi_bits must be at most the 512 bits of a weight word, not 1024"),
+        ({"addr_bits": 64}, "addr_bits must be from 12 to 40, not 64"),
+        ({"act_depth": 100}, "act_depth must be a power of two from 16 to 16384, not 100"),
+        ({"psum_depth": 32768}, "psum_depth must be a power of two from 16 to 16384, not 32768"),
+        ({"act_bits": 16}, "psum_bits must be at least 38 for these widths, not 32"),
+        ({"tree_pipeline": -1}, "tree_pipeline must be from 0 to 8, not -1"),
+    ],
+)
+def test_init_values(fields: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Config(**fields)
+
+
+@pytest.mark.parametrize("fields", [{"lanes": "16"}, {"lanes": 16.0}, {"rows": True}, {"pe": 3}])
+def test_init_types(fields: dict) -> None:
+    with pytest.raises(TypeError, match=f"{next(iter(fields))} must be (int|str), not"):
+        Config(**fields)
+
+
+_CONFIGS = st.builds(
+    Config,
+    pe=st.sampled_from(["lut", "bitserial"]),
+    act_bits=st.integers(2, 16),
+    weight_bits=st.just(1),
+    rows=st.integers(1, 5),
+    lanes=st.integers(16, 40),
+    tables=st.integers(1, 20),
+    lookup_group=st.integers(2, 6),
+    max_weight_bits=st.integers(1, 8),
+    scale_bits=st.integers(0, 16),
+    psum_bits=st.just(64),
+    axi_bits=st.just(32),
+)
+
+
+@given(_CONFIGS)
+def test_widths_hold_the_worst_case(config: Config) -> None:
+    most = config.k_block << config.act_bits - 1
+    signed_max = {name: (1 << getattr(config, f"{name}_bits") - 1) - 1
+                  for name in ("sum", "acc", "value", "scaled")}  # fmt: skip
+    planes = (1 << config.max_weight_bits) - 1
+    scale = max((1 << config.scale_bits) - 1, 1)
+    assert most <= signed_max["sum"]
+    assert most * planes <= signed_max["acc"]
+    assert most * planes + (planes + 1) * most <= signed_max["value"]
+    assert (most * planes + (planes + 1) * most) * scale <= signed_max["scaled"]
+    # ... and no bit too many.
+    assert most * 2 > signed_max["sum"]
+    assert most * planes * 2 > signed_max["acc"]
+    entries = config.lookup_group << config.act_bits - 1
+    assert entries <= 1 << config.entry_bits - 1
+
+
+@given(_CONFIGS, st.integers(8, 5000))
+def test_memory_words(config: Config, bits: int) -> None:
+    stride = config.memory_word_bits(bits)
+    assert stride >= bits
+    assert stride % 8 == 0
+    assert (stride % config.axi_bits == 0) or (config.axi_bits % stride == 0)
+    assert stride < 2 * bits or stride - bits < config.axi_bits
+    assert config.words_per_row(bits) * stride == config.beats_per_row(bits) * config.axi_bits

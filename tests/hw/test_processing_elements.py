@@ -1,0 +1,109 @@
+"""Every processing element against plane sums, with random stalls and at full rate."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from amaranth.sim import Simulator
+
+from lutra.hw.config import Config
+from lutra.hw.processing_element import create_processing_element
+
+from .compute_bench import pack_elements, stored_plane
+
+_DEPTHS = {"act_depth": 16, "weight_depth": 16, "scale_depth": 16, "psum_depth": 16}
+CONFIGS = {
+    "lut": Config(lanes=4, tables=2, axi_bits=32, **_DEPTHS),
+    "lut_m2_piped": Config(
+        rows=2, lanes=3, tables=5, lookup_group=3, tree_pipeline=1, axi_bits=32, **_DEPTHS
+    ),
+    "bitserial": Config(pe="bitserial", lanes=4, tables=2, axi_bits=32, **_DEPTHS),
+    "bitserial_m2": Config(
+        pe="bitserial",
+        rows=2,
+        lanes=3,
+        tables=4,
+        lookup_group=3,
+        act_bits=5,
+        axi_bits=32,
+        **_DEPTHS,
+    ),
+}
+
+
+@pytest.mark.parametrize("stalls", [False, True])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_sim_plane_sums(name: str, stalls: bool) -> None:
+    config = CONFIGS[name]
+    rng = np.random.default_rng(3)
+    low, high = -(1 << config.act_bits - 1), (1 << config.act_bits - 1) - 1
+    blocks = rng.integers(low, high + 1, (8, config.k_block, config.rows))
+    blocks[0], blocks[1] = low, high
+    words = rng.integers(0, 2, (len(blocks), 5, config.lanes, config.k_block), np.uint8)
+    words[:, 0], words[:, 1] = 0, 1
+    passes = config.act_bits if config.pe == "bitserial" else 1
+    dut = create_processing_element(config)
+    loaded, results = [0], []
+
+    async def feed(ctx):
+        for block in blocks:
+            for _ in range(int(rng.integers(0, 30)) if stalls else 0):
+                await ctx.tick()
+            ctx.set(dut.x.valid, 1)
+            ctx.set(dut.x.payload, pack_elements(block, config.act_elem_bits))
+            await ctx.tick().until(dut.x.ready)
+            ctx.set(dut.x.valid, 0)
+
+    async def count(ctx):
+        async for *_, strobe in ctx.tick().sample(dut.loaded):
+            loaded[0] += strobe
+
+    async def drive(ctx):
+        due: list[int] = []
+        cycle = 0
+
+        async def step():
+            nonlocal cycle
+            await ctx.tick()
+            cycle += 1
+            if due and due[0] == cycle:
+                due.pop(0)
+                signs = ctx.get(dut.signs)
+                sums = [[ctx.get(dut.sums[m * config.lanes + n]) * (1 - 2 * (signs >> n & 1))
+                         for n in range(config.lanes)] for m in range(config.rows)]  # fmt: skip
+                results.append((sums, [ctx.get(dut.sum_x[m]) for m in range(config.rows)]))
+
+        for block in range(len(blocks)):
+            while loaded[0] <= block:
+                await step()
+            for i, word in enumerate(words[block]):
+                for act_plane in reversed(range(passes)):
+                    while stalls and rng.integers(0, 3) == 0:
+                        ctx.set(dut.control.valid, 0)
+                        await step()
+                    ctx.set(dut.weights, pack_elements(stored_plane(word, config), 1))
+                    ctx.set(dut.control.valid, 1)
+                    ctx.set(dut.control.act_plane, act_plane)
+                    ctx.set(dut.control.act_first, act_plane == passes - 1)
+                    ctx.set(dut.control.act_last, act_plane == 0)
+                    ctx.set(dut.control.release, act_plane == 0 and i == len(words[block]) - 1)
+                    if act_plane == 0:
+                        due.append(cycle + dut.latency)
+                    await step()
+                    ctx.set(dut.control.valid, 0)
+        while due:
+            await step()
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+    sim.add_testbench(feed, background=True)
+    sim.add_testbench(count, background=True)
+    sim.add_testbench(drive)
+    sim.run()
+
+    got = iter(results)
+    for block, planes in zip(blocks, words, strict=True):
+        for word in planes:
+            sums, sum_x = next(got)
+            np.testing.assert_array_equal(sums, block.T @ (2 * word.astype(int).T - 1))
+            assert sum_x == block.sum(0).tolist()
