@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lutra.hw import isa, registers
 
-from .elaborate import write_if_changed
+from .files import write_if_changed
 
 __all__ = ["isa_page", "register_page", "write_pages"]
 

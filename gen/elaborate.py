@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,9 +15,10 @@ from lutra.hw.config import Config
 from lutra.hw.core import Core
 
 from .config_names import config_hash, load_config
+from .files import write_if_changed
 from .manifest import manifest
 
-__all__ = ["TOP", "Generated", "elaborate", "generate", "write_if_changed"]
+__all__ = ["TOP", "Generated", "elaborate", "generate"]
 
 #: Name of the Verilog module.
 TOP = "lutra"
@@ -66,23 +66,6 @@ def elaborate(config: Config) -> tuple[str, str]:
     with _builtin_yosys():
         text = verilog.convert(core, name=TOP, emit_src=False, strip_internal_attrs=True)
     return text, json.dumps(manifest(config, core), indent=2) + "\n"
-
-
-def write_if_changed(path: Path, text: str) -> bool:
-    """Write a file under a temporary name and rename it; leave it alone if it has these bytes."""
-    payload = text.encode()
-    if path.is_file() and path.read_bytes() == payload:
-        return False
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(payload)
-        Path(temporary).chmod(0o644)  # mkstemp makes files that only their owner can read
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return True
 
 
 def _banner(config: Config) -> str:

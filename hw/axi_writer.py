@@ -133,6 +133,8 @@ class AxiWriter(Component):
 
         # Data.
         count, send, last = Signal(8), Signal(), Signal()
+        beat = Signal(WriteBeat(c), reset_less=True)
+        m.d.comb += [bus.wdata.eq(beat.data), bus.wstrb.eq(beat.strobe)]
         room = ~bus.wvalid | bus.wready
         m.d.comb += [
             client.beats.ready.eq(room & lengths.r_rdy & ~self.halt),
@@ -146,8 +148,8 @@ class AxiWriter(Component):
         with m.If(send):
             m.d.sync += [
                 bus.wvalid.eq(1),
-                bus.wdata.eq(client.beats.payload.data),
-                bus.wstrb.eq(Mux(self.halt, 0, client.beats.payload.strobe)),
+                beat.data.eq(client.beats.payload.data),
+                beat.strobe.eq(Mux(self.halt, 0, client.beats.payload.strobe)),
                 bus.wlast.eq(last),
                 count.eq(Mux(last, 0, count + 1)),
             ]

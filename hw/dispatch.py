@@ -16,7 +16,7 @@ class Dispatch(Component):
     """Puts instructions, in their order, into the queues of the three engines.
 
     A full queue stops all that follows; programs keep the engines busy by interleaving their
-    instructions. END waits until every queue is empty and every engine idle, then strobes `done`.
+    instructions. END waits until every queue is empty and every engine idle; then `done` is high.
 
     Errors, reported until reset: an unknown opcode, END with tokens (it belongs to no engine), a
     program that is exhausted without END (its address is one past the program), and deadlock:

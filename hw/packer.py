@@ -29,11 +29,11 @@ def PsumWord(config: Config) -> data.StructLayout:  # noqa: N802 (a layout, used
 class Packer(Component):
     """Partial-sum words in, beats of memory out.
 
-    As they are, elements are extended to `Config.out_bits` and a word gives ``beats_per_row`` beats,
-    one a cycle. Requantised, `lanes` elements a cycle are put where they belong: several words
-    share a beat where `Config.memory_word_bits` says so. Unused bits are 0. Strobes are set for
-    the places of all words that came, padding included; the rest of an instruction's last beat
-    is left unchanged in memory.
+    As they are, elements are extended to `Config.out_bits`, and a word gives ``beats_per_row``
+    beats, one a cycle. Requantised, `lanes` elements a cycle are put where they belong: several
+    words share a beat where `Config.memory_word_bits` says so. Unused bits are 0. Strobes are set
+    for the places of all words that came, padding included; the rest of an instruction's last
+    beat is left unchanged in memory.
 
     Latency: 1 cycle from the word to its first beat; requantised, 5 cycles to the beat's last
     element.
@@ -102,7 +102,8 @@ class Packer(Component):
         tag = data.StructLayout({"last": 1, "end": 1})
         m.submodules.requantise = unit = Requantise(c, lanes=lanes, tag=tag)
         picked, picked_valid = Signal.like(unit.i.payload, reset_less=True), Signal()
-        plain = Cat(p.as_signed()[: c.out_bits] for p in (_extend(m, p, c.out_bits) for p in psums))
+        plain = Signal(data.ArrayLayout(signed(c.out_bits), elements))
+        m.d.comb += [plain[i].eq(p) for i, p in enumerate(psums)]
         beats_per_word = c.beats_per_row(c.psum_word_bits)
         part = Signal(range(beats_per_word))
         move, move_last = Signal(), Signal()
@@ -117,7 +118,7 @@ class Packer(Component):
             with m.Switch(part):
                 for i in range(beats_per_word):
                     with m.Case(i):
-                        m.d.sync += beat.eq(plain[i * c.axi_bits : (i + 1) * c.axi_bits])
+                        m.d.sync += beat.eq(plain.as_value().word_select(i, c.axi_bits))
 
         # Requantised: a group of elements a cycle into the unit ...
         groups = -(-elements // lanes)
@@ -177,9 +178,3 @@ class Packer(Component):
                             filled.eq((2 << i // chunks_per_slot) - 1),
                         ]
         return m
-
-
-def _extend(m: Module, value, width: int) -> Signal:
-    extended = Signal(signed(width))
-    m.d.comb += extended.eq(value)
-    return extended

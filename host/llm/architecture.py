@@ -15,6 +15,7 @@ Zhang, B. and Sennrich, R. (2019), "Root Mean Square Layer Normalization", arXiv
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 
 __all__ = ["MATRIX_MULTIPLE", "SCALE_FLOOR", "ArchitectureError", "DecoderConfig"]
@@ -87,6 +88,10 @@ class DecoderConfig:
                 f"rope_base {self.rope_base} must exceed 1 and norm_epsilon "
                 f"{self.norm_epsilon} must lie between 0 and 1"
             )
+        # GGUF keeps both as float32: a shape must equal itself after being written and read
+        for name in ("rope_base", "norm_epsilon"):
+            single = struct.unpack("<f", struct.pack("<f", getattr(self, name)))[0]
+            object.__setattr__(self, name, single)
 
     @property
     def head_width(self) -> int:

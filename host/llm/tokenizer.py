@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 __all__ = ["BOS", "ByteTokenizer", "TokenizerError", "byte_alphabet", "learn_merges"]
 
@@ -168,7 +169,7 @@ class ByteTokenizer:
         raw = piece.encode("utf-8", errors="surrogatepass")
         parts = [self._alphabet[byte] for byte in raw]
         while len(parts) > 1:
-            ranks = [self._ranks.get(pair) for pair in zip(parts, parts[1:], strict=False)]
+            ranks = [self._ranks.get(pair) for pair in pairwise(parts)]
             best = min((rank for rank in ranks if rank is not None), default=None)
             if best is None:
                 break

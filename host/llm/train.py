@@ -11,7 +11,6 @@ import argparse
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,79 +18,22 @@ import numpy as np
 import torch
 
 from lutra.host.llm.architecture import DecoderConfig
-from lutra.host.llm.corpus import SourceFile, training_files
+from lutra.host.llm.checkpoint import SHIPPED, Checkpoint
+from lutra.host.llm.corpus import training_files
 from lutra.host.llm.model_torch import TernaryDecoder
 from lutra.host.llm.muon import Muon
+from lutra.host.llm.ternary import ternarise
 from lutra.host.llm.tokenizer import ByteTokenizer, learn_merges
+from lutra.host.llm.windows import Windows
+from lutra.host.llm.writer import save_checkpoint
 
-__all__ = ["Windows", "main", "train"]
+__all__ = ["main", "train"]
 
-_LIBRARY_SHARE = 0.55  # of the windows; tests are most of the text but least like the held-out
-_FILE_START_SHARE = 0.06  # of the windows open at the start of a file
 _WARM_UP_STEPS = 100
 _DECAY_SHARE = 0.6  # last part of the run, over which the rate falls to zero
 _MATRIX_RATE, _OTHER_RATE = 0.01, 0.008
 _REPORT_STEPS, _VALIDATION_STEPS = 50, 500
 _VALIDATION_WINDOWS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class _Stream:
-    """Files one after another, each opened by the special token."""
-
-    tokens: np.ndarray
-    starts: np.ndarray
-    characters: int
-
-    @classmethod
-    def of(cls, files: Sequence[SourceFile], tokenizer: ByteTokenizer) -> _Stream:
-        pieces = [np.array([tokenizer.bos, *tokenizer.encode(f.text)], np.int32) for f in files]
-        starts = np.cumsum([0, *(len(piece) for piece in pieces[:-1])])
-        return cls(np.concatenate(pieces), starts, sum(len(f.text) for f in files))
-
-
-class Windows:
-    """Random training windows ``[rows, context + 1]`` from library and test files."""
-
-    def __init__(
-        self, files: Sequence[SourceFile], tokenizer: ByteTokenizer, *, context: int, seed: int
-    ) -> None:
-        kept = [file for file in files if not file.is_validation]
-        self._library = _Stream.of([file for file in kept if not file.is_test], tokenizer)
-        self._tests = _Stream.of([file for file in kept if file.is_test], tokenizer)
-        self._held_in = _Stream.of([file for file in files if file.is_validation], tokenizer)
-        self._context = context
-        self._random = np.random.default_rng(seed)
-
-    @property
-    def tokens(self) -> int:
-        """Number of distinct training tokens."""
-        return len(self._library.tokens) + len(self._tests.tokens)
-
-    def batch(self, rows: int) -> torch.Tensor:
-        """Return the next ``rows`` windows."""
-        return torch.from_numpy(np.stack([self._window() for _ in range(rows)]).astype(np.int64))
-
-    def validation(self, rows: int) -> torch.Tensor:
-        """Return ``rows`` fixed windows spread over the validation files."""
-        text, size = self._held_in.tokens, self._context + 1
-        firsts = np.linspace(0, len(text) - size, rows).astype(np.int64)
-        return torch.from_numpy(np.stack([text[f : f + size] for f in firsts]).astype(np.int64))
-
-    @property
-    def validation_tokens_per_character(self) -> float:
-        """Tokens per character of the validation files."""
-        return len(self._held_in.tokens) / self._held_in.characters
-
-    def _window(self) -> np.ndarray:
-        random, size = self._random, self._context + 1
-        stream = self._library if random.random() < _LIBRARY_SHARE else self._tests
-        last = len(stream.tokens) - size
-        if random.random() < _FILE_START_SHARE:
-            first = min(int(random.choice(stream.starts)), last)
-        else:
-            first = int(random.integers(0, last + 1))
-        return stream.tokens[first : first + size]
 
 
 def _rate_factor(step: int, progress: float) -> float:
@@ -102,7 +44,8 @@ def _rate_factor(step: int, progress: float) -> float:
 def _bits_per_character(model: Any, windows: Windows) -> float:
     nats = []
     with torch.no_grad():
-        for rows in windows.validation(_VALIDATION_WINDOWS).split(8):
+        for first in range(0, _VALIDATION_WINDOWS, 8):
+            rows = torch.from_numpy(windows.validation(_VALIDATION_WINDOWS)[first : first + 8])
             nats.append(float(model(rows[:, :-1], rows[:, 1:])))
     return float(np.mean(nats)) / math.log(2.0) * windows.validation_tokens_per_character
 
@@ -123,7 +66,7 @@ def train(
     Parameters
     ----------
     output : Path
-        The GGUF; rewritten every ``save_minutes`` as training goes on.
+        The GGUF, written at the end.
     config : DecoderConfig
         Shape.
     steps, rows : int
@@ -133,10 +76,13 @@ def train(
     minutes : float, optional
         Wall time after which the run ends even if steps are left; the learning rate then follows
         whichever of steps and time is further on.
+    save_minutes : float
+        Time between snapshots, written beside ``output`` with ``.partial`` at the end of the name.
     compiled : bool
         Compile the model with ``torch.compile`` (needs a C++ compiler).
     """
     torch.manual_seed(seed)
+    partial = output.with_name(output.name + ".partial")
     files = training_files()
     library = [file.text for file in files if not file.is_test and not file.is_validation]
     tokenizer = ByteTokenizer(*learn_merges(library, vocabulary=config.vocabulary))
@@ -157,7 +103,7 @@ def train(
             print(f"time is up after {step} steps")
             break
         factor = _rate_factor(step, progress)
-        batch = windows.batch(rows)
+        batch = torch.from_numpy(windows.batch(rows))
         loss = forward(batch[:, :-1], batch[:, 1:])
         model.zero_grad(set_to_none=True)
         loss.backward()
@@ -181,18 +127,25 @@ def train(
                 print(f"  held-in validation {bits:.4f} bits/character", flush=True)
             reported = time.monotonic()
         if time.monotonic() - saved > 60.0 * save_minutes:
-            _save(output, model, tokenizer)
+            _save(partial, model, tokenizer)
             saved = time.monotonic()
     print(f"held-in validation {_bits_per_character(forward, windows):.4f} bits/character")
     _save(output, model, tokenizer)
+    partial.unlink(missing_ok=True)
     print(f"wrote {output} after {(time.monotonic() - began) / 60.0:.1f} minutes")
 
 
 def _save(output: Path, model: TernaryDecoder, tokenizer: ByteTokenizer) -> None:
     tensors = {name: tensor.float().numpy() for name, tensor in model.named_tensors().items()}
-    import json
-    np.savez(str(output) + ".npz", **tensors)
-    Path(str(output) + ".json").write_text(json.dumps([tokenizer.tokens, tokenizer.merges]))
+    config = model.config
+    checkpoint = Checkpoint(
+        config=config,
+        tokenizer=tokenizer,
+        matrices={name: ternarise(tensors[name]) for name in config.ternary_shapes()},
+        gains={name: tensors[name].copy() for name in config.norm_shapes()},
+        embedding=tensors["token_embd.weight"].astype(np.float16),
+    )
+    save_checkpoint(output, checkpoint)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -200,8 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m lutra.host.llm.train", description=(__doc__ or "").partition("\n")[0]
     )
-    default = Path(__file__).with_name("stdlib-ternary.gguf")
-    parser.add_argument("--output", type=Path, default=default, help="GGUF to write")
+    parser.add_argument("--output", type=Path, default=SHIPPED, help="GGUF to write")
     parser.add_argument("--steps", type=int, default=12000, help="updates (default %(default)s)")
     parser.add_argument("--rows", type=int, default=8, help="windows per update")
     parser.add_argument("--context", type=int, default=512, help="tokens per window")

