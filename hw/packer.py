@@ -10,7 +10,7 @@ from .axi_writer import WriteBeat
 from .config import Config, bits_for
 from .requantise import MULTIPLIER_BITS, SHIFT_BITS, Requantise
 
-__all__ = ["Packer", "PsumWord"]
+__all__ = ["Packer", "PsumWord", "check_lanes"]
 
 
 def PsumWord(config: Config) -> data.StructLayout:  # noqa: N802 (a layout, used like a class)
@@ -24,6 +24,13 @@ def PsumWord(config: Config) -> data.StructLayout:  # noqa: N802 (a layout, used
             "shift": SHIFT_BITS,
         }
     )
+
+
+def check_lanes(lanes: int) -> int:
+    """Return `lanes`, or raise `ValueError` where it is no power of two."""
+    if not (lanes >= 1 and lanes & (lanes - 1) == 0):
+        raise ValueError(f"Lanes must be a power of two, not {lanes!r}")
+    return lanes
 
 
 class Packer(Component):
@@ -59,13 +66,11 @@ class Packer(Component):
     """
 
     def __init__(self, config: Config, *, lanes: int = 4) -> None:
-        if not (lanes >= 1 and lanes & (lanes - 1) == 0):
-            raise ValueError(f"Lanes must be a power of two, not {lanes!r}")
         self._config = config
         self._elements = config.lanes * config.rows
         # A group of elements must neither straddle two beats nor two words.
         in_word = 1 << bits_for(self._elements)
-        self._lanes = min(lanes, in_word, config.axi_bits // config.requant_bits)
+        self._lanes = min(check_lanes(lanes), in_word, config.axi_bits // config.requant_bits)
         super().__init__(
             {
                 "words": In(stream.Signature(PsumWord(config))),

@@ -73,6 +73,8 @@ class Requantise(Component):
         `lanes` is less than 1.
     """
 
+    latency = 3
+
     def __init__(self, config: Config, *, lanes: int, tag: data.Layout) -> None:
         if not lanes >= 1:
             raise ValueError(f"Lanes must be at least 1, not {lanes!r}")
@@ -112,8 +114,8 @@ class Requantise(Component):
         products, shifted = array(product_bits, "product"), array(product_bits + 1, "shifted")
         values = array(c.requant_bits, "value")
         shift = Signal(SHIFT_BITS, reset_less=True)
-        tags = [Signal.like(item.tag, name=f"tag{i}", reset_less=True) for i in range(3)]
-        valid, step = Signal(3), Signal()
+        tags = [Signal.like(item.tag, name=f"tag{i}", reset_less=True) for i in range(self.latency)]
+        valid, step = Signal(self.latency), Signal()
 
         m.d.comb += [
             step.eq(~self.o.valid | self.o.ready),

@@ -12,7 +12,7 @@ from .config import Config, bits_for
 from .interfaces import EngineSignature, PsumRead
 from .isa import LAYOUTS, Engine, ErrorCode, Opcode
 from .issue import Issue
-from .packer import Packer
+from .packer import Packer, check_lanes
 from .requantise import MULTIPLIER_BITS, SHIFT_BITS
 
 __all__ = ["Store"]
@@ -28,7 +28,7 @@ class Store(Component):
     (see `Packer`) and written in bursts. The tokens of an instruction are given one cycle after
     memory has confirmed its last burst; the following ones are under way by then.
 
-    Latency: the first word is asked for 5 cycles after an instruction was taken; WVALID rises 3
+    Latency: the first word is asked for 4 cycles after an instruction was taken; WVALID rises 3
     cycles after its word came (7, and a cycle for each further group of elements, where it is
     requantised).
 
@@ -56,7 +56,7 @@ class Store(Component):
         if not unconfirmed >= 1:
             raise ValueError(f"Unconfirmed must be at least 1, not {unconfirmed!r}")
         self._config = config
-        self._packer = Packer(config, lanes=lanes)
+        self._lanes = check_lanes(lanes)
         self._unconfirmed = unconfirmed
         super().__init__(
             {
@@ -132,7 +132,7 @@ class Store(Component):
         depth = max(2, -(-_BEATS_AHEAD // c.beats_per_row(c.psum_word_bits)))
         m.submodules.tags = tags = SyncFIFO(width=treatment.size + 1, depth=depth)
         m.submodules.words = words = SyncFIFO(width=len(self.psums.data), depth=depth)
-        m.submodules.packer = packer = self._packer
+        m.submodules.packer = packer = Packer(c, lanes=self._lanes)
         word = packer.words
         asked = Signal()
         m.d.comb += [

@@ -51,7 +51,9 @@ def test_sim_both_clients(name: str, stall: float, latency: int, reorder: bool) 
         ]  # fmt: skip
 
     def requests(count: int, longest: int):
-        pairs = [(rng.randrange(memory.size // size), rng.randint(1, longest)) for _ in range(count)]
+        pairs = [
+            (rng.randrange(memory.size // size), rng.randint(1, longest)) for _ in range(count)
+        ]
         return [(a * size, min(n, memory.size // size - a)) for a, n in pairs]
 
     jobs = [(dut.fetch, requests(12, 8)), (dut.load, requests(12, 64))]

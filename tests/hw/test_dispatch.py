@@ -33,9 +33,7 @@ def test_sim_order(stall: float) -> None:
     dut, rng = Dispatch(), random.Random(7)
     opcodes = [op for op in Opcode if op.engine is not None]
     program = [instruction(rng.choice(opcodes), 16 * i, wait=i % 8) for i in range(120)]
-    shares = [
-        [p for p in program if Opcode(p["bits"] & 15).engine == engine] for engine in ENGINES
-    ]
+    shares = [[p for p in program if Opcode(p["bits"] & 15).engine == engine] for engine in ENGINES]
 
     async def put(ctx) -> None:
         ctx.set(dut.idle, 7)
