@@ -32,7 +32,7 @@ def add_tree(operands: Sequence[Value]) -> Value:
 def signed_tree(
     m: Module,
     leaves: Sequence[Value],
-    subtract: Sequence[Value],
+    subtract: Sequence[Value] | None,
     *,
     every: int,
     name: str,
@@ -45,6 +45,7 @@ def signed_tree(
     the sign of a. No operand is ever negated, and what is left is one sign at the root, s_0.
     ``subtract[u] = s_u ^ s_{u & (u - 1)}`` steers the node whose right operand begins with leaf u
     (nodes pair neighbours level by level, an odd last one passes through); subtract[0] is not used.
+    Without `subtract` the leaves are simply added.
 
     Parameters
     ----------
@@ -59,7 +60,7 @@ def signed_tree(
         The root's register; negate it where s_0.
     """
     level = [(leaf, u) for u, leaf in enumerate(leaves)]
-    controls = list(subtract)
+    controls = list(subtract or ())
     depth, levels = 0, tree_levels(len(leaves))
     while len(level) > 1:
         depth += 1
@@ -69,10 +70,13 @@ def signed_tree(
         for i in range(0, len(level) - 1, 2):
             (a, first), (b, u) = level[i], level[i + 1]
             node = Signal(signed(bits + depth), name=f"{name}_{depth}_{first}", reset_less=True)
-            flip = controls[u].replicate(bits + depth - 1)
-            # b ^ flip + subtract is -b where it is subtracted: one adder, not an adder and a
-            # subtractor with a multiplexer behind them.
-            domain += node.eq(a + (b.as_unsigned() ^ flip).as_signed() + controls[u])
+            if controls:
+                # b ^ flip + subtract is -b where it is subtracted: one adder, not an adder and a
+                # subtractor with a multiplexer behind them.
+                flip = controls[u].replicate(bits + depth - 1)
+                domain += node.eq(a + (b.as_unsigned() ^ flip).as_signed() + controls[u])
+            else:
+                domain += node.eq(a + b)
             above.append((node, first))
         if len(level) % 2:
             leaf, u = level[-1]

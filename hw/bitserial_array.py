@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Module, Mux, Signal
-from amaranth.lib.wiring import Component
+from amaranth.hdl import Array, Module, Signal
+from amaranth.lib.wiring import Component, connect, flipped
 
 from .adder_tree import add_tree
 from .config import Config, bits_for
+from .operand_banks import OperandBanks
 from .processing_element import ProcessingElementSignature
 
 __all__ = ["BitSerialArray"]
@@ -41,27 +42,17 @@ class BitSerialArray(Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         c = self._config
-        banks = [Signal(c.act_word_bits, name=f"bank{i}", reset_less=True) for i in range(2)]
-        read_bank, write_bank, free = Signal(), Signal(), Signal(2, init=2)
-        take = self.x.valid & self.x.ready
-        release = self.control.valid & self.control.release
-        m.d.comb += self.x.ready.eq(free != 0)
-        m.d.sync += [free.eq(free + release - take), self.loaded.eq(take)]
-        with m.If(release):
-            m.d.sync += read_bank.eq(~read_bank)
-        with m.If(take):
-            m.d.sync += write_bank.eq(~write_bank)
-            for i, bank in enumerate(banks):
-                with m.If(write_bank == i):
-                    m.d.sync += bank.eq(self.x.payload)
-
-        active = Signal(c.act_word_bits)
-        m.d.comb += active.eq(Mux(read_bank, banks[1], banks[0]))
+        m.submodules.banks = banks = OperandBanks(c)
+        connect(m, flipped(self.x), banks.x)
+        m.d.comb += [
+            banks.release.eq(self.control.valid & self.control.release),
+            self.loaded.eq(banks.loaded),
+        ]
         count_bits = bits_for(c.k_block + 1)
         first, valid = Signal(reset_less=True), Signal()
         m.d.sync += [first.eq(self.control.act_first), valid.eq(self.control.valid)]
         for row in range(c.rows):
-            plane = self._plane(m, active, row)
+            plane = self._plane(m, banks.elements(row), row)
             ones = Signal(count_bits, name=f"ones{row}", reset_less=True)
             m.d.sync += ones.eq(add_tree(list(plane)))
             self._horner(m, self.sum_x[row], ones, first, valid)
@@ -73,17 +64,11 @@ class BitSerialArray(Component):
                 self._horner(m, self.sums[row * c.lanes + lane], term, first, valid)
         return m
 
-    def _plane(self, m: Module, active: Signal, row: int) -> Signal:
+    def _plane(self, m: Module, elements: list, row: int) -> Signal:
         """The chosen bit of every activation of `row`."""
-        c = self._config
-        bits = []
-        for k in range(c.k_block):
-            at = (k * c.rows + row) * c.act_elem_bits
-            element = active[at : at + c.act_bits]
-            bits.append(Array(element)[self.control.act_plane])
-        plane = Signal(c.k_block, name=f"plane{row}")
-        for k, bit in enumerate(bits):
-            m.d.comb += plane[k].eq(bit)
+        plane = Signal(self._config.k_block, name=f"plane{row}")
+        for k, element in enumerate(elements):
+            m.d.comb += plane[k].eq(Array(element)[self.control.act_plane])
         return plane
 
     @staticmethod

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 __all__ = ["PROCESSING_ELEMENTS", "TABLE_STORAGES", "Config", "ConfigError", "bits_for"]
 
 #: Processing elements behind the common seam (`hw.processing_element`).
-PROCESSING_ELEMENTS = ("lut", "bitserial")
+PROCESSING_ELEMENTS = ("lut", "lut3", "bitserial", "add", "mac", "shiftadd")
 
 #: How the tables of the `lut` element are stored.
 TABLE_STORAGES = ("registers",)
@@ -33,11 +33,12 @@ class Config:
     ----------
     name : str
         Free text; not part of the hardware, not part of the hash.
-    pe : {"lut", "bitserial"}
+    pe : {"lut", "lut3", "bitserial", "add", "mac", "shiftadd"}
         Processing element.
     weight_bits : int
-        Nominal width of the weights, 1 to 8: what benchmarks and examples use. The hardware
-        runs every width from 1 to `max_weight_bits`.
+        Nominal width of the weights, 1 to 8: what benchmarks and examples use, and the width of
+        the digits of `mac` and `shiftadd`. The hardware runs every width from 1 to
+        `max_weight_bits`.
     act_bits : int
         Width of one stored activation (two's complement), 2 to 16.
     rows, lanes, tables, lookup_group : int
@@ -105,8 +106,11 @@ class Config:
         self._within("rows", 1, 64)
         self._within("lanes", 1, 1024)
         self._within("tables", 1, 256)
+        if self.pe == "lut3":
+            self._check("lookup_group", self.lookup_group == 3, "3 for pe = 'lut3'")
         self._within("lookup_group", 2 if self.pe == "lut" else 1, 6)
-        self._within("max_shift", 1, 7)
+        several = self.digit_bits < self.max_weight_bits  # more than one digit a weight
+        self._within("max_shift", self.digit_bits if several else 1, 7)
         self._within("scale_bits", 0, 16)
         self._within("addr_bits", 12, 40)
         self._within("tree_pipeline", 0, 8)
@@ -118,8 +122,8 @@ class Config:
             value = getattr(self, depth)
             self._check(depth, 16 <= value <= 16384 and value & (value - 1) == 0,
                         "a power of two from 16 to 16384")  # fmt: skip
-        if self.act_bits * self.max_weight_bits == 0 or self.psum_bits < self.scaled_bits:
-            self._check("psum_bits", False, f"at least {self.scaled_bits} for these widths")
+        least = self.scaled_bits
+        self._check("psum_bits", self.psum_bits >= least, f"at least {least} for these widths")
         for what in ("weight", "psum"):
             word = getattr(self, f"{what}_word_bits")
             self._check("axi_bits", self.axi_bits <= word,
@@ -141,13 +145,50 @@ class Config:
 
     @property
     def plane_macs_per_cycle(self) -> int:
-        """One-bit MACs of a busy cycle (`bitserial` spends one cycle per activation bit)."""
+        """One-digit MACs of a busy cycle (`bitserial` spends one cycle per activation bit)."""
         return self.rows * self.lanes * self.k_block
 
     @property
     def build_cycles(self) -> int:
-        """Cycles in which the tables of one K block are built (see `hw.table_builder`)."""
-        return 2 ** (self.lookup_group - 1) + self.lookup_group - 1 if self.pe == "lut" else 1
+        """Cycles in which the tables of one K block are built (see `hw.build_schedule`)."""
+        if self.pe == "lut":
+            return 2 ** (self.lookup_group - 1) + self.lookup_group - 1
+        return 14 if self.pe == "lut3" else 1
+
+    # -- digits: what one plane holds of a weight -------------------------------------------------
+
+    @property
+    def digit_bits(self) -> int:
+        """Width of an integer digit (`mac`, `shiftadd`); 1 where digits are -1 and +1 or trits."""
+        return self.weight_bits if self.pe in ("mac", "shiftadd") else 1
+
+    @property
+    def digit_max(self) -> int:
+        """Largest magnitude of a digit: 1, or ``2**(digit_bits - 1)`` for integers."""
+        return 1 << self.digit_bits - 1
+
+    @property
+    def index_bits(self) -> int:
+        """Bits that address a table."""
+        return 4 if self.pe == "lut3" else self.lookup_group - 1
+
+    @property
+    def field_bits(self) -> int:
+        """Bits that a weight word holds per lane and lookup group."""
+        return 5 if self.pe == "lut3" else self.lookup_group * self.digit_bits
+
+    @property
+    def max_magnitude(self) -> int:
+        """Largest sum of the weights ``2**e`` of all planes of a program."""
+        if self.digit_bits == 1:
+            return 2**self.max_weight_bits - 1
+        digits = -(-self.max_weight_bits // self.digit_bits)
+        return ((1 << digits * self.digit_bits) - 1) // ((1 << self.digit_bits) - 1)
+
+    @property
+    def largest_weight(self) -> int:
+        """Largest magnitude that the planes of one weight add up to."""
+        return max(self.max_magnitude * self.digit_max, 2**self.max_weight_bits - 1)
 
     # -- widths ------------------------------------------------------------------------------
 
@@ -157,15 +198,20 @@ class Config:
         return self.act_bits + bits_for(self.lookup_group)
 
     @property
+    def _block_max(self) -> int:
+        """Largest magnitude of the sum of a K block's activations."""
+        return self.k_block << (self.act_bits - 1)
+
+    @property
     def sum_bits(self) -> int:
-        """Width of a plane sum ``sum +-x`` over one K block, in [-S, S], S = k_block*2^(A-1)."""
-        return (self.k_block << (self.act_bits - 1)).bit_length() + 1
+        """Width of a plane sum over one K block: magnitude at most ``S * digit_max``,
+        ``S = k_block * 2**(act_bits - 1)``."""
+        return (self._block_max * self.digit_max).bit_length() + 1
 
     @property
     def acc_bits(self) -> int:
-        """Width of the accumulated planes: magnitude at most ``S * (2**max_weight_bits - 1)``."""
-        largest = (self.k_block << (self.act_bits - 1)) * (2**self.max_weight_bits - 1)
-        return largest.bit_length() + 1
+        """Width of the accumulated planes: magnitude at most ``S * largest_weight``."""
+        return (self._block_max * self.largest_weight).bit_length() + 1
 
     @property
     def coefficient_bits(self) -> int:
@@ -175,7 +221,7 @@ class Config:
     @property
     def value_bits(self) -> int:
         """Width of ``acc + c * sum_x``."""
-        largest = (self.k_block << (self.act_bits - 1)) * (2 ** (self.max_weight_bits + 1) - 1)
+        largest = self._block_max * (self.largest_weight + (1 << self.max_weight_bits))
         return largest.bit_length() + 1
 
     @property
@@ -186,7 +232,7 @@ class Config:
     @property
     def zero_bits(self) -> int:
         """Width of the signed zero-point field stored per (output, group)."""
-        return self.max_weight_bits
+        return self.max_weight_bits + (self.digit_bits > 1)
 
     @property
     def out_bits(self) -> int:
@@ -212,8 +258,8 @@ class Config:
 
     @property
     def weight_word_bits(self) -> int:
-        """One weight word: one plane of ``[lanes][k_block]`` weights."""
-        return self.lanes * self.k_block
+        """One weight word: one plane of ``[lanes][tables]`` fields of `field_bits`."""
+        return self.lanes * self.tables * self.field_bits
 
     @property
     def scale_word_bits(self) -> int:

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import Component, connect, flipped
 
 from .adder_tree import signed_tree, tree_latency
 from .config import Config
+from .operand_banks import BankTurns
 from .processing_element import ProcessingElementSignature
 from .table_builder import TableBuilder
 from .table_storage import create_table_storage
@@ -18,9 +19,10 @@ class LUTArray(Component):
     """Table-stationary array of M rows, N lanes and U tables a row.
 
     In every cycle each lane looks up one entry in each of the U tables of every row and adds
-    them in a tree: ``rows * lanes * tables`` lookups, each worth `lookup_group` one-bit MACs.
-    A weight word holds, per lane and table, the L - 1 index bits and the add/subtract bit that
-    the host prepared (`hw.table`), so the array neither inverts an index nor negates an entry.
+    them in a tree: ``rows * lanes * tables`` lookups, each worth `lookup_group` MACs with digits
+    -1 and +1 (`lut`) or -1, 0 and +1 (`lut3`). A weight word holds, per lane and table, the index
+    bits and the add/subtract bit that the host prepared (`hw.table`, `hw.digits`), so that
+    the array neither inverts an index nor negates an entry.
 
     Method: table symmetry and offline index remapping as in LUT Tensor Core (Mo et al., ISCA
     2025) and T-MAC (Wei et al., EuroSys 2025); a tree over K in place of an accumulator a lookup.
@@ -31,8 +33,7 @@ class LUTArray(Component):
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._signature = ProcessingElementSignature(config)
-        super().__init__(self._signature)
+        super().__init__(ProcessingElementSignature(config))
 
     @property
     def latency(self) -> int:
@@ -46,31 +47,26 @@ class LUTArray(Component):
         m.submodules.tables = tables = create_table_storage(c)
         connect(m, flipped(self.x), builder.x)
 
-        # A bank is free from the cycle after its last lookup until it is built into again.
-        free = Signal(2, init=2)
-        release = self.control.valid & self.control.release
-        take = self.x.valid & self.x.ready
-        read_bank = Signal()
-        m.d.sync += free.eq(free + release - take)
-        with m.If(release):
-            m.d.sync += read_bank.eq(~read_bank)
+        m.submodules.turns = turns = BankTurns()
         m.d.comb += [
-            builder.free.eq(free != 0),
+            turns.take.eq(self.x.valid & self.x.ready),
+            turns.release.eq(self.control.valid & self.control.release),
+            builder.free.eq(turns.free),
             self.loaded.eq(builder.done),
             tables.write.eq(builder.write),
             tables.write_bank.eq(builder.bank),
             tables.write_index.eq(builder.index),
             tables.entries.eq(builder.entries),
-            tables.read_bank.eq(read_bank),
+            tables.read_bank.eq(turns.read_bank),
         ]
 
-        group = c.lookup_group
-        stored = [self.weights[i * group : (i + 1) * group] for i in range(c.lanes * c.tables)]
+        width = c.field_bits
+        stored = [self.weights[i * width : (i + 1) * width] for i in range(c.lanes * c.tables)]
         for i, bits in enumerate(stored):
-            m.d.comb += tables.indices[i].eq(bits[: group - 1])
+            m.d.comb += tables.indices[i].eq(bits[: c.index_bits])
         for lane in range(c.lanes):
             mine = slice(lane * c.tables, (lane + 1) * c.tables)
-            subtract = [bits[group - 1] for bits in stored[mine]]
+            subtract = [bits[-1] for bits in stored[mine]]
             for row in range(c.rows):
                 base = (row * c.lanes + lane) * c.tables
                 sums = signed_tree(
@@ -84,9 +80,9 @@ class LUTArray(Component):
                 m.d.comb += self.sums[row * c.lanes + lane].eq(sums)
 
         signs = Signal(c.lanes, reset_less=True)
-        m.d.comb += signs.eq(sum(stored[lane * c.tables][group - 1] << lane
+        m.d.comb += signs.eq(sum(stored[lane * c.tables][-1] << lane
                                  for lane in range(c.lanes)))  # fmt: skip
-        sum_x = builder.sum_x[read_bank]
+        sum_x = builder.sum_x[turns.read_bank]
         for cycle in range(self.latency):
             later_signs = Signal(c.lanes, name=f"signs{cycle}", reset_less=True)
             later_sum = Signal.like(self.sum_x, name=f"sum_x{cycle}", reset_less=True)

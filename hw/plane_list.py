@@ -15,8 +15,9 @@ class PlaneList(Component):
     """Holds the settings of the last PLANES instruction.
 
     Before it takes effect it is checked that no accumulator can overflow: the magnitude
-    ``m = (m << shift) + 1`` over all planes stays below ``2**max_weight_bits``, every shift is at
-    most `max_shift`, and ``|coefficient| <= 2**max_weight_bits``.
+    ``m = (m << shift) + 1`` over all planes is at most `Config.max_magnitude`, every shift at
+    most `max_shift`, and ``|coefficient| <= 2**max_weight_bits``. Only digits of -1 and +1 are
+    halved; elements with integer digits refuse it.
 
     Latency: `done` or `wrong` strobes ``count + 1`` cycles after `start`.
     """
@@ -57,16 +58,17 @@ class PlaneList(Component):
         m.d.comb += larger.eq((magnitude << plane.shift) + 1)
         bad_list = (new.count == 0) | (new.count > MAX_PLANES)
         bad_acts = (new.act_planes == 0) | (new.act_planes > most_act_planes)
+        bad_halve = new.halve & (c.digit_bits > 1)
         bad_coefficient = (coefficient > limit) | (coefficient < -limit)
         with m.If(self.start):
             m.d.sync += [checking.eq(1), step.eq(0), magnitude.eq(0)]
         with m.If(checking):
-            with m.If(bad_list | bad_acts | bad_coefficient):
+            with m.If(bad_list | bad_acts | bad_halve | bad_coefficient):
                 m.d.comb += self.wrong.eq(1)
             with m.Elif(step == new.count):
                 m.d.comb += self.done.eq(1)
                 m.d.sync += [self.count.eq(new.count), checking.eq(0)]
-            with m.Elif((larger >= limit) | (plane.shift > c.max_shift)):
+            with m.Elif((larger > c.max_magnitude) | (plane.shift > c.max_shift)):
                 m.d.comb += self.wrong.eq(1)
             with m.Else():
                 m.d.sync += [magnitude.eq(larger), step.eq(step + 1)]

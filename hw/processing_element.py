@@ -23,9 +23,9 @@ class ProcessingElementSignature(wiring.Signature):
     a bank can be used. Each weight word then meets the oldest bank, and ``latency`` cycles
     later (a constant of the element) gives, for every row m and lane n, the plane sum
 
-        s[m, n] = sum_k w[n, k] * x[m, k],    w = +1 or -1,
+        s[m, n] = sum_k d[n, k] * x[m, k],
 
-    as ``sums[m * lanes + n]``, to be negated where ``signs[n]``; and ``sum_x[m] = sum_k x[m, k]``.
+    d a digit of the weight (-1 or +1, a trit, or a small integer: see `hw.digits`), as ``sums[m * lanes + n]``, to be negated where ``signs[n]``; and ``sum_x[m] = sum_k x[m, k]``.
     For an element with several cycles a word, that is the latency of the last of them.
     """
 
@@ -54,6 +54,11 @@ def signed_sum(config: Config):
 def create_processing_element(config: Config) -> wiring.Component:
     """The element that `config.pe` names, with a ``latency`` property in cycles."""
     from .bitserial_array import BitSerialArray
+    from .direct_array import DirectArray
     from .lut_array import LUTArray
 
-    return {"lut": LUTArray, "bitserial": BitSerialArray}[config.pe](config)
+    elements = {
+        "lut": LUTArray, "lut3": LUTArray, "bitserial": BitSerialArray,
+        "add": DirectArray, "mac": DirectArray, "shiftadd": DirectArray,
+    }  # fmt: skip
+    return elements[config.pe](config)

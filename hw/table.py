@@ -34,6 +34,7 @@ __all__ = [
     "decode_groups",
     "encode_bits",
     "encode_groups",
+    "encode_signs",
     "gray_order",
     "lookup",
     "sign_parent",
@@ -120,19 +121,23 @@ def encode_bits(bits: np.ndarray) -> np.ndarray:
     """
     bits = np.asarray(bits)
     _check_group(bits.shape[-1])
-    tables = bits.shape[-2]
     sign = bits[..., -1:] ^ 1
     stored = bits ^ sign
-    sign = sign[..., 0]
+    stored[..., -1] = encode_signs(sign[..., 0])
+    return stored
+
+
+def encode_signs(sign: np.ndarray) -> np.ndarray:
+    """Signs of the leaves ``[..., tables]`` as the tree's add/subtract bits, see the top."""
+    sign = np.array(sign)
     # From the leaves up: at level l only odd multiples of 2**l change, and what they are
     # combined with is still as it was.
     step = 1
-    while step < tables:
+    while step < sign.shape[-1]:
         right = sign[..., step :: 2 * step]
         right ^= sign[..., :: 2 * step][..., : right.shape[-1]]
         step *= 2
-    stored[..., -1] = sign
-    return stored
+    return sign
 
 
 def decode_bits(stored: np.ndarray) -> np.ndarray:

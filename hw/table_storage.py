@@ -40,10 +40,10 @@ class RegisterTables(Component):
             {
                 "write": In(1),
                 "write_bank": In(1),
-                "write_index": In(c.lookup_group - 1),
+                "write_index": In(c.index_bits),
                 "entries": In(data.ArrayLayout(entry, c.rows * c.tables)),
                 "read_bank": In(1),
-                "indices": In(data.ArrayLayout(c.lookup_group - 1, c.lanes * c.tables)),
+                "indices": In(data.ArrayLayout(c.index_bits, c.lanes * c.tables)),
                 "values": Out(data.ArrayLayout(entry, c.rows * c.lanes * c.tables)),
             }
         )
@@ -51,7 +51,7 @@ class RegisterTables(Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         c = self._config
-        index_bits = c.lookup_group - 1
+        index_bits = c.index_bits
         for row in range(c.rows):
             for table in range(c.tables):
                 memory = Memory(shape=signed(c.entry_bits), depth=2 << index_bits, init=[])

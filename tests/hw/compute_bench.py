@@ -7,10 +7,10 @@ from amaranth.sim import Simulator
 
 from lutra.hw.compute import Compute
 from lutra.hw.config import Config
+from lutra.hw.digits import digit_range, encode_digits
 from lutra.hw.isa import Opcode, encode
-from lutra.hw.table import encode_groups
 
-__all__ = ["ComputeBench", "lmma_reference", "pack_elements", "stored_plane"]
+__all__ = ["ComputeBench", "lmma_reference", "pack_elements", "random_digits"]
 
 
 def pack_elements(values, width: int) -> int:
@@ -65,10 +65,10 @@ class ComputeBench:
         words = [pack_elements(word, c.act_elem_bits) for word in acts]
         await self.fill(ctx, self.dut.act_write, c.act_word_bits, words)
 
-    async def fill_weights(self, ctx, bits: np.ndarray) -> None:
-        """`bits` is ``[word][lanes][k_block]`` plane bits."""
+    async def fill_weights(self, ctx, digits: np.ndarray) -> None:
+        """`digits` is ``[word][lanes][k_block]``."""
         c = self.config
-        words = [pack_elements(stored_plane(word, c), 1) for word in bits]
+        words = [pack_elements(word, 1) for word in encode_digits(digits, c)]
         await self.fill(ctx, self.dut.weight_write, c.weight_word_bits, words)
 
     async def fill_scales(self, ctx, scales: np.ndarray, zeros: np.ndarray) -> None:
@@ -126,24 +126,20 @@ class ComputeBench:
         return values.T
 
 
-def stored_plane(word: np.ndarray, config: Config) -> np.ndarray:
-    """Bits of one plane ``[lanes][k_block]`` as they lie in the weight buffer."""
-    if config.pe != "lut":
-        return word
-    group = config.lookup_group
-    index, sign = encode_groups(word.reshape(config.lanes, config.tables, group))
-    bits = [index >> i & 1 for i in range(group - 1)]
-    return np.stack([*bits, sign], axis=-1)
+def random_digits(config: Config, rng: np.random.Generator, shape: tuple) -> np.ndarray:
+    """Digits of the element, drawn evenly."""
+    low, high, step = digit_range(config)
+    return rng.integers(0, (high - low) // step + 1, shape) * step + low
 
 
-def lmma_reference(acts, bits, fields, planes, *, scales=None, zeros=None) -> dict:
+def lmma_reference(acts, digits, fields, planes, *, scales=None, zeros=None) -> dict:
     """Partial sums of one clearing LMMA by its definition: ``{address: [rows][lanes]}``."""
     shifts, negatives = planes["shifts"], planes["negatives"]
     psums: dict[int, np.ndarray] = {}
     weight = fields["weight_base"]
     for k in range(fields["k_blocks"]):
         for n in range(fields["n_blocks"]):
-            words = [2 * bits[(weight + p) % len(bits)].astype(np.int64) - 1
+            words = [digits[(weight + p) % len(digits)].astype(np.int64)
                      for p in range(len(shifts))]  # fmt: skip
             weight += len(shifts)
             for r in range(fields["rows"]):

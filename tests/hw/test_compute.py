@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from lutra.hw.config import Config
+from lutra.hw.digits import digit_range
 from lutra.hw.isa import ErrorCode, Opcode
 
-from .compute_bench import ComputeBench, lmma_reference
+from .compute_bench import ComputeBench, lmma_reference, random_digits
 
 _SMALL = {"act_depth": 64, "weight_depth": 64, "scale_depth": 32, "psum_depth": 32}
 CONFIGS = {
@@ -20,6 +21,12 @@ CONFIGS = {
         lanes=4, tables=4, lookup_group=2, act_bits=16, psum_bits=40, axi_bits=32, **_SMALL
     ),
     "no_scale": Config(lanes=4, tables=4, scale_bits=0, tree_pipeline=2, axi_bits=32, **_SMALL),
+    "lut3": Config(pe="lut3", rows=2, lanes=4, tables=3, lookup_group=3, axi_bits=32, **_SMALL),
+    "add": Config(pe="add", lanes=4, tables=3, axi_bits=32, **_SMALL),
+    "mac": Config(pe="mac", rows=2, lanes=4, tables=2, axi_bits=32, **_SMALL),
+    "shiftadd": Config(
+        pe="shiftadd", weight_bits=4, max_shift=4, lanes=4, tables=2, axi_bits=32, **_SMALL
+    ),
     "bitserial": Config(pe="bitserial", rows=2, lanes=4, tables=2, axi_bits=32, **_SMALL),
 }
 
@@ -28,11 +35,18 @@ def _random(config: Config, rng, extreme: bool):
     low, high = -(1 << config.act_bits - 1), (1 << config.act_bits - 1) - 1
     shape = (24, config.k_block, config.rows)
     acts = rng.choice([low, high], shape) if extreme else rng.integers(low, high + 1, shape)
-    bits = rng.integers(0, 2, (config.weight_depth, config.lanes, config.k_block), np.uint8)
+    digits = random_digits(config, rng, (config.weight_depth, config.lanes, config.k_block))
     if extreme:
-        bits[::2] = 1
+        digits[::2], digits[1::4] = digit_range(config)[:2]
         acts[::3] = low
-    return acts, bits
+    return acts, digits
+
+
+def _magnitude(shifts) -> int:
+    total = 0
+    for shift in shifts:
+        total = (total << int(shift)) + 1
+    return total
 
 
 @pytest.mark.parametrize("extreme", [False, True])
@@ -41,7 +55,7 @@ def test_sim_lmma(name: str, extreme: bool) -> None:
     config = CONFIGS[name]
     rng = np.random.default_rng(len(name) + extreme)
     bench = ComputeBench(config, seed=1)
-    acts, bits = _random(config, rng, extreme)
+    acts, digits = _random(config, rng, extreme)
     top = (1 << config.scale_bits) - 1
     scales = rng.integers(0, top + 1, (config.scale_depth, config.lanes))
     half = 1 << config.zero_bits - 1
@@ -51,7 +65,7 @@ def test_sim_lmma(name: str, extreme: bool) -> None:
 
     async def script(ctx) -> None:
         await bench.fill_acts(ctx, acts)
-        await bench.fill_weights(ctx, bits)
+        await bench.fill_weights(ctx, digits)
         await bench.fill_scales(ctx, scales, zeros)
         cases = [
             (1, 0, 1, 1, 1, 0), (2, 1, 2, 3, 2, 0), (1, 1, 8, 2, 1, 1), (8, 1, 1, 2, 3, 1),
@@ -59,7 +73,11 @@ def test_sim_lmma(name: str, extreme: bool) -> None:
         ]  # fmt: skip
         for count, halve, n_blocks, rows, k_blocks, group in cases:
             group = group if config.scale_bits else 0
+            halve &= config.digit_bits == 1
             shifts = [0] + [1] * (count - 1) if halve else [0, *rng.integers(0, 2, count - 1)]
+            while _magnitude(shifts) > config.max_magnitude:
+                shifts.pop()
+            count = len(shifts)
             negatives = [0] * count if halve else rng.integers(0, 2, count).tolist()
             limit = 1 << config.max_weight_bits
             coefficient = int(rng.integers(-limit, limit + 1)) | 1 if halve else -limit
@@ -84,7 +102,7 @@ def test_sim_lmma(name: str, extreme: bool) -> None:
             await bench.issue(ctx, Opcode.LMMA, clear=0, **fields)
             await bench.drain(ctx)
             assert ctx.get(bench.dut.engine.error.valid) == 0
-            expected = lmma_reference(acts, bits, fields, planes, scales=scales, zeros=zeros)
+            expected = lmma_reference(acts, digits, fields, planes, scales=scales, zeros=zeros)
             for address, value in expected.items():
                 got = await bench.read_psum(ctx, address)
                 np.testing.assert_array_equal(got, 2 * value, err_msg=f"{fields} {planes}")
@@ -149,7 +167,7 @@ def test_sim_psum_overflow_is_reported() -> None:
 
     async def script(ctx) -> None:
         await bench.fill_acts(ctx, np.full((64, config.k_block, 1), -128))
-        await bench.fill_weights(ctx, np.zeros((64, 4, config.k_block), np.uint8))
+        await bench.fill_weights(ctx, np.full((64, 4, config.k_block), -1))
         await bench.fill_scales(ctx, np.full((4, 4), 255), np.full((4, 4), 127))
         shifts = [{"shift": 1, "negative": 0}] * 16
         await bench.issue(ctx, Opcode.PLANES, count=8, act_planes=1, planes=shifts)

@@ -7,15 +7,41 @@ import pytest
 from amaranth.sim import Simulator
 
 from lutra.hw.config import Config
+from lutra.hw.digits import digit_range, encode_digits
 from lutra.hw.processing_element import create_processing_element
 
-from .compute_bench import pack_elements, stored_plane
+from .compute_bench import pack_elements, random_digits
 
 _DEPTHS = {"act_depth": 16, "weight_depth": 16, "scale_depth": 16, "psum_depth": 16}
 CONFIGS = {
     "lut": Config(lanes=4, tables=2, axi_bits=32, **_DEPTHS),
     "lut_m2_piped": Config(
         rows=2, lanes=3, tables=5, lookup_group=3, tree_pipeline=1, axi_bits=32, **_DEPTHS
+    ),
+    "lut3": Config(pe="lut3", lanes=4, tables=3, lookup_group=3, axi_bits=32, **_DEPTHS),
+    "lut3_m2": Config(
+        pe="lut3",
+        rows=2,
+        lanes=3,
+        tables=4,
+        lookup_group=3,
+        tree_pipeline=1,
+        axi_bits=32,
+        **_DEPTHS,
+    ),
+    "add": Config(pe="add", rows=2, lanes=4, tables=3, axi_bits=32, **_DEPTHS),
+    "mac": Config(pe="mac", lanes=4, tables=2, lookup_group=3, axi_bits=32, **_DEPTHS),
+    "mac8": Config(pe="mac", weight_bits=8, lanes=4, tables=2, axi_bits=32, **_DEPTHS),
+    "mac1": Config(pe="mac", weight_bits=1, rows=2, lanes=4, tables=2, axi_bits=32, **_DEPTHS),
+    "shiftadd": Config(
+        pe="shiftadd",
+        weight_bits=4,
+        max_shift=4,
+        lanes=4,
+        tables=2,
+        tree_pipeline=2,
+        axi_bits=32,
+        **_DEPTHS,
     ),
     "bitserial": Config(pe="bitserial", lanes=4, tables=2, axi_bits=32, **_DEPTHS),
     "bitserial_m2": Config(
@@ -39,8 +65,9 @@ def test_sim_plane_sums(name: str, stalls: bool) -> None:
     low, high = -(1 << config.act_bits - 1), (1 << config.act_bits - 1) - 1
     blocks = rng.integers(low, high + 1, (8, config.k_block, config.rows))
     blocks[0], blocks[1] = low, high
-    words = rng.integers(0, 2, (len(blocks), 5, config.lanes, config.k_block), np.uint8)
-    words[:, 0], words[:, 1] = 0, 1
+    words = random_digits(config, rng, (len(blocks), 5, config.lanes, config.k_block))
+    words[:, 0], words[:, 1] = digit_range(config)[:2]
+    stored = encode_digits(words, config)
     passes = config.act_bits if config.pe == "bitserial" else 1
     dut = create_processing_element(config)
     loaded, results = [0], []
@@ -76,17 +103,17 @@ def test_sim_plane_sums(name: str, stalls: bool) -> None:
         for block in range(len(blocks)):
             while loaded[0] <= block:
                 await step()
-            for i, word in enumerate(words[block]):
+            for i, word in enumerate(stored[block]):
                 for act_plane in reversed(range(passes)):
                     while stalls and rng.integers(0, 3) == 0:
                         ctx.set(dut.control.valid, 0)
                         await step()
-                    ctx.set(dut.weights, pack_elements(stored_plane(word, config), 1))
+                    ctx.set(dut.weights, pack_elements(word, 1))
                     ctx.set(dut.control.valid, 1)
                     ctx.set(dut.control.act_plane, act_plane)
                     ctx.set(dut.control.act_first, act_plane == passes - 1)
                     ctx.set(dut.control.act_last, act_plane == 0)
-                    ctx.set(dut.control.release, act_plane == 0 and i == len(words[block]) - 1)
+                    ctx.set(dut.control.release, act_plane == 0 and i == len(stored[block]) - 1)
                     if act_plane == 0:
                         due.append(cycle + dut.latency)
                     await step()
@@ -105,5 +132,5 @@ def test_sim_plane_sums(name: str, stalls: bool) -> None:
     for block, planes in zip(blocks, words, strict=True):
         for word in planes:
             sums, sum_x = next(got)
-            np.testing.assert_array_equal(sums, block.T @ (2 * word.astype(int).T - 1))
+            np.testing.assert_array_equal(sums, block.T @ word.T)
             assert sum_x == block.sum(0).tolist()
