@@ -48,7 +48,8 @@ class AxiWriter(Component):
 
     Addresses and data go their own ways: a burst's first beat may come before, with or after its
     address (ARM IHI 0022, A3.3 allows all three). Up to `outstanding` bursts wait for their
-    responses. `BREADY` is always high. All outputs of the bus come from registers.
+    responses. `BREADY` is always high. No input of the bus reaches an output, nor anything but a
+    few registers, within its cycle.
 
     An error response (BRESP of SLVERR or DECERR) is reported with its burst's address.
 
@@ -107,15 +108,13 @@ class AxiWriter(Component):
         answer = data.StructLayout({"address": c.addr_bits, "last": 1})
         m.submodules.answers = answers = SyncFIFO(width=answer.size, depth=self._outstanding)
         m.submodules.lengths = lengths = SyncFIFO(width=8, depth=self._outstanding)
-        free = Signal()
         go = burst.valid & burst.ready
         pushed = answer(answers.w_data)
         m.d.comb += [
             bus.awsize.eq(beat_address_bits(c)),
             bus.awburst.eq(INCR),
             bus.awcache.eq(NORMAL),
-            free.eq(~bus.awvalid | bus.awready),
-            burst.ready.eq(free & answers.w_rdy & ~self.halt),
+            burst.ready.eq(~bus.awvalid & answers.w_rdy & ~self.halt),
             answers.w_en.eq(go),
             pushed.address.eq(burst.payload.address),
             pushed.last.eq(burst.payload.last),
@@ -131,28 +130,29 @@ class AxiWriter(Component):
                 bus.awlen.eq(burst.payload.length),
             ]
 
-        # Data.
+        # Data, through a queue that hides WREADY from all before it.
+        sent = data.StructLayout({"beat": WriteBeat(c), "last": 1})
+        m.submodules.queue = queue = SyncFIFO(width=sent.size, depth=2)
         count, send, last = Signal(8), Signal(), Signal()
-        beat = Signal(WriteBeat(c), reset_less=True)
-        m.d.comb += [bus.wdata.eq(beat.data), bus.wstrb.eq(beat.strobe)]
-        room = ~bus.wvalid | bus.wready
+        head, tail = sent(queue.r_data), sent(queue.w_data)
         m.d.comb += [
-            client.beats.ready.eq(room & lengths.r_rdy & ~self.halt),
-            send.eq(room & lengths.r_rdy & (client.beats.valid | self.halt)),
+            client.beats.ready.eq(queue.w_rdy & lengths.r_rdy & ~self.halt),
+            send.eq(queue.w_rdy & lengths.r_rdy & (client.beats.valid | self.halt)),
             last.eq(count == lengths.r_data),
             lengths.r_en.eq(send & last),
+            queue.w_en.eq(send),
+            tail.beat.data.eq(client.beats.payload.data),
+            tail.beat.strobe.eq(Mux(self.halt, 0, client.beats.payload.strobe)),
+            tail.last.eq(last),
             self.beat.eq(client.beats.valid & client.beats.ready),
+            bus.wvalid.eq(queue.r_rdy),
+            bus.wdata.eq(head.beat.data),
+            bus.wstrb.eq(head.beat.strobe),
+            bus.wlast.eq(head.last),
+            queue.r_en.eq(bus.wready),
         ]
-        with m.If(bus.wready):
-            m.d.sync += bus.wvalid.eq(0)
         with m.If(send):
-            m.d.sync += [
-                bus.wvalid.eq(1),
-                beat.data.eq(client.beats.payload.data),
-                beat.strobe.eq(Mux(self.halt, 0, client.beats.payload.strobe)),
-                bus.wlast.eq(last),
-                count.eq(Mux(last, 0, count + 1)),
-            ]
+            m.d.sync += count.eq(Mux(last, 0, count + 1))
 
         # Responses.
         answered, failed = Signal(), Signal(reset_less=True)

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import Component, connect, flipped
 from .adder_tree import add_tree
 from .config import Config, bits_for
 from .operand_banks import OperandBanks
-from .processing_element import ProcessingElementSignature
+from .processing_element import ProcessingElementSignature, delayed_rows
 
 __all__ = ["BitSerialArray"]
 
@@ -51,11 +51,14 @@ class BitSerialArray(Component):
         count_bits = bits_for(c.k_block + 1)
         first, valid = Signal(reset_less=True), Signal()
         m.d.sync += [first.eq(self.control.act_first), valid.eq(self.control.valid)]
+        later = delayed_rows(m, c, banks.rows, self.latency)
         for row in range(c.rows):
             plane = self._plane(m, banks.elements(row), row)
             ones = Signal(count_bits, name=f"ones{row}", reset_less=True)
             m.d.sync += ones.eq(add_tree(list(plane)))
-            self._horner(m, self.sum_x[row], ones, first, valid)
+            self._horner(m, self.rows[row].sum_x, ones, first, valid)
+            if c.act_exponent_bits:
+                m.d.comb += self.rows[row].exponent.eq(later[row].exponent)
             for lane in range(c.lanes):
                 weights = self.weights[lane * c.k_block : (lane + 1) * c.k_block]
                 both = Signal(count_bits, name=f"both{row}_{lane}", reset_less=True)

@@ -12,7 +12,7 @@ from .isa import Engine, ErrorCode
 from .lookup_sequencer import LookupSequencer, lookup_layout
 from .partial_sums import PartialSums
 from .plane_accumulator import PlaneAccumulator
-from .processing_element import create_processing_element
+from .processing_element import create_processing_element, delayed_rows
 from .rescale import Rescale
 from .scratchpad import Scratchpad
 from .table_sequencer import TableSequencer
@@ -102,8 +102,6 @@ class Compute(Component):
             m.d.sync += stage.eq(stages[-1])
             stages.append(stage)
         summed = 1 + element.latency
-        sum_x = Signal.like(element.sum_x, reset_less=True)
-        m.d.sync += sum_x.eq(element.sum_x)
         m.d.comb += [
             element.control.eq(stages[1].element),
             planes.control.eq(stages[summed].plane),
@@ -117,7 +115,7 @@ class Compute(Component):
             rescale.group.eq(stages[summed + 1].group),
             rescale.parameters.eq(scales.data),
             rescale.acc.eq(planes.acc),
-            rescale.sum_x.eq(sum_x),
+            rescale.rows.eq(delayed_rows(m, c, element.rows, 1)),
             psums.prefetch.eq(stages[summed + 2].complete),
             psums.address.eq(stages[summed + 2].psum),
             psums.clear.eq(stages[summed + 2].clear),

@@ -57,6 +57,12 @@ class Config:
         Data and address width of the memory port.
     act_depth, weight_depth, scale_depth, psum_depth : int
         Depths of the on-chip buffers in words, powers of two.
+    act_exponent_bits : int
+        Width of the exponent that each row of a K block carries (block-scaled activations): the
+        block's contribution is shifted left by it. 0 for plain integers, at most 5.
+    table_bits : int
+        Width of a stored table entry where tables are quantised, 4 to the exact width; 0 stores
+        them exactly. See `hw.table_quantiser`.
     table_storage : {"registers"}
         How tables are stored.
     tree_pipeline : int
@@ -88,6 +94,8 @@ class Config:
     weight_depth: int = 1024
     scale_depth: int = 512
     psum_depth: int = 1024
+    act_exponent_bits: int = 0
+    table_bits: int = 0
     table_storage: str = "registers"
     tree_pipeline: int = 0
 
@@ -113,6 +121,10 @@ class Config:
         self._within("max_shift", self.digit_bits if several else 1, 7)
         self._within("scale_bits", 0, 16)
         self._within("addr_bits", 12, 40)
+        self._within("act_exponent_bits", 0, 5)
+        if self.table_bits:
+            self._check("table_bits", self.pe in ("lut", "lut3"), f"0 for pe = {self.pe!r}")
+            self._within("table_bits", 4, self.entry_bits)
         self._within("tree_pipeline", 0, 8)
         self._within("psum_bits", 8, 64)
         self._check(
@@ -198,20 +210,51 @@ class Config:
         return self.act_bits + bits_for(self.lookup_group)
 
     @property
+    def stored_entry_bits(self) -> int:
+        """Width of a table entry as it is stored."""
+        return self.table_bits or self.entry_bits
+
+    @property
+    def max_table_shift(self) -> int:
+        """Most bits that quantising a table takes off its entries."""
+        return self.entry_bits - self.stored_entry_bits
+
+    @property
+    def max_exponent(self) -> int:
+        """Largest exponent of a row of a K block."""
+        return (1 << self.act_exponent_bits) - 1
+
+    @property
     def _block_max(self) -> int:
-        """Largest magnitude of the sum of a K block's activations."""
+        """Largest magnitude S of the sum of a K block's activations."""
         return self.k_block << (self.act_bits - 1)
 
     @property
+    def _plane_max(self) -> int:
+        """Largest magnitude of a plane sum: ``S * digit_max``, or that of quantised entries."""
+        if self.table_bits:
+            return self.tables << (self.table_bits - 1)
+        return self._block_max * self.digit_max
+
+    @property
+    def sum_x_bits(self) -> int:
+        """Width of the sum of a K block's activations."""
+        return self._block_max.bit_length() + 1
+
+    @property
     def sum_bits(self) -> int:
-        """Width of a plane sum over one K block: magnitude at most ``S * digit_max``,
-        ``S = k_block * 2**(act_bits - 1)``."""
-        return (self._block_max * self.digit_max).bit_length() + 1
+        """Width of a plane sum over one K block."""
+        return self._plane_max.bit_length() + 1
+
+    @property
+    def _acc_max(self) -> int:
+        """Largest magnitude of the accumulated planes."""
+        return self._plane_max // self.digit_max * self.largest_weight
 
     @property
     def acc_bits(self) -> int:
-        """Width of the accumulated planes: magnitude at most ``S * largest_weight``."""
-        return (self._block_max * self.largest_weight).bit_length() + 1
+        """Width of the accumulated planes."""
+        return self._acc_max.bit_length() + 1
 
     @property
     def coefficient_bits(self) -> int:
@@ -220,14 +263,16 @@ class Config:
 
     @property
     def value_bits(self) -> int:
-        """Width of ``acc + c * sum_x``."""
-        largest = self._block_max * (self.largest_weight + (1 << self.max_weight_bits))
+        """Width of ``(acc << table shift) + c * sum_x``."""
+        largest = (self._acc_max << self.max_table_shift) + (
+            self._block_max << self.max_weight_bits
+        )
         return largest.bit_length() + 1
 
     @property
     def scaled_bits(self) -> int:
-        """Width of one K block's contribution to a partial sum, after the group scale."""
-        return self.value_bits + self.scale_bits
+        """Width of a K block's contribution to a partial sum, after group scale and exponent."""
+        return self.value_bits + self.scale_bits + self.max_exponent
 
     @property
     def zero_bits(self) -> int:
@@ -253,8 +298,9 @@ class Config:
 
     @property
     def act_word_bits(self) -> int:
-        """One activation word: ``[k_block][rows]`` elements of `act_elem_bits`."""
-        return self.k_block * self.rows * self.act_elem_bits
+        """One activation word: ``[k_block][rows]`` elements, then ``[rows]`` exponents."""
+        elements = self.k_block * self.rows * self.act_elem_bits
+        return elements + (8 * self.rows if self.act_exponent_bits else 0)
 
     @property
     def weight_word_bits(self) -> int:

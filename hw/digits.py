@@ -25,9 +25,9 @@ import numpy as np
 
 from .build_schedule import ternary_order
 from .config import Config
-from .table import encode_bits, encode_signs
+from .table import decode_bits, decode_signs, encode_bits, encode_signs
 
-__all__ = ["digit_range", "encode_digits"]
+__all__ = ["decode_digits", "digit_range", "encode_digits"]
 
 
 def digit_range(config: Config) -> tuple[int, int, int]:
@@ -66,6 +66,31 @@ def encode_digits(digits: np.ndarray, config: Config) -> np.ndarray:
     return bits.astype(np.uint8).reshape(*lead, config.weight_word_bits)
 
 
+def decode_digits(bits: np.ndarray, config: Config) -> np.ndarray:
+    """Digits int8 ``[..., lanes, k_block]`` of weight words: the inverse of `encode_digits`.
+
+    Stored bits that no digits are encoded as mean what the hardware reads in them.
+    """
+    lead = bits.shape[:-1]
+    if config.pe == "lut3":
+        fields = bits.reshape(*lead, config.lanes, config.tables, 5)
+        index = (fields[..., :4] * np.array([1, 2, 4, 8], np.uint8)).sum(-1)
+        signs = 1 - 2 * decode_signs(fields[..., 4]).astype(np.int8)
+        digits = _TRIT_ENTRIES[index] * signs[..., None]
+    elif config.digit_bits > 1:
+        fields = bits.reshape(*lead, config.lanes, config.k_block, config.digit_bits)
+        places = 1 << np.arange(config.digit_bits)
+        places[-1] = -places[-1]
+        digits = (fields * places).sum(-1)
+    else:
+        if config.pe == "lut":
+            bits = decode_bits(bits.reshape(*lead, config.lanes, config.tables, -1))
+        elif config.pe == "add":
+            bits = decode_signs(bits.reshape(*lead, config.lanes, config.k_block)) ^ 1
+        digits = (bits.view(np.int8) << 1) - 1
+    return digits.reshape(*lead, config.lanes, config.k_block).astype(np.int8, copy=False)
+
+
 def _encode_trits(trits: np.ndarray) -> np.ndarray:
     """Trits ``[..., tables, 3]`` to bits ``[..., tables, 5]``."""
     code = ((trits + 1) * np.array([1, 3, 9])).sum(-1)
@@ -89,3 +114,5 @@ def _trit_tables() -> tuple[np.ndarray, np.ndarray]:
 
 
 _TRIT_INDEX, _TRIT_SIGN = _trit_tables()
+#: Trits of each index; those beyond the last entry read what lies there: nothing.
+_TRIT_ENTRIES = np.array([*ternary_order(), (0, 0, 0), (0, 0, 0)], np.int8)

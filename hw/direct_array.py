@@ -8,7 +8,7 @@ from amaranth.lib.wiring import Component, connect, flipped
 from .adder_tree import add_tree, signed_tree, tree_latency
 from .config import Config
 from .operand_banks import OperandBanks
-from .processing_element import ProcessingElementSignature
+from .processing_element import ProcessingElementSignature, delayed_rows
 
 __all__ = ["DirectArray", "shift_add_product"]
 
@@ -50,7 +50,7 @@ class DirectArray(Component):
             banks.release.eq(self.control.valid & self.control.release),
             self.loaded.eq(banks.loaded),
         ]
-        rows = [banks.elements(row) for row in range(c.rows)]
+        inputs = [banks.elements(row) for row in range(c.rows)]
         signs = Signal(c.lanes)
         for lane in range(c.lanes):
             at = lane * c.k_block * c.digit_bits
@@ -58,7 +58,7 @@ class DirectArray(Component):
                       for k in range(c.k_block)]  # fmt: skip
             if c.pe == "add":
                 m.d.comb += signs[lane].eq(digits[0])
-            for row, xs in enumerate(rows):
+            for row, xs in enumerate(inputs):
                 name = f"tree_{row}_{lane}"
                 if c.pe == "add":
                     leaves, subtract, bits = xs, digits, c.act_bits
@@ -70,13 +70,12 @@ class DirectArray(Component):
                 )
                 m.d.comb += self.sums[row * c.lanes + lane].eq(total)
 
-        sum_x = banks.sum_x
         for cycle in range(self.latency):
-            later_signs = Signal(c.lanes, name=f"signs{cycle}", reset_less=True)
-            later_sum = Signal.like(self.sum_x, name=f"sum_x{cycle}", reset_less=True)
-            m.d.sync += [later_signs.eq(signs), later_sum.eq(sum_x)]
-            signs, sum_x = later_signs, later_sum
-        m.d.comb += [self.signs.eq(signs), self.sum_x.eq(sum_x)]
+            later = Signal(c.lanes, name=f"signs{cycle}", reset_less=True)
+            m.d.sync += later.eq(signs)
+            signs = later
+        rows = delayed_rows(m, c, banks.rows, self.latency)
+        m.d.comb += [self.signs.eq(signs), self.rows.eq(rows)]
         return m
 
     def _products(self, m: Module, xs: list, digits: list, name: str) -> list[Signal]:

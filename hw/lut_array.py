@@ -8,7 +8,7 @@ from amaranth.lib.wiring import Component, connect, flipped
 from .adder_tree import signed_tree, tree_latency
 from .config import Config
 from .operand_banks import BankTurns
-from .processing_element import ProcessingElementSignature
+from .processing_element import ProcessingElementSignature, delayed_rows
 from .table_builder import TableBuilder
 from .table_storage import create_table_storage
 
@@ -75,18 +75,17 @@ class LUTArray(Component):
                     subtract,
                     every=c.tree_pipeline,
                     name=f"tree_{row}_{lane}",
-                    bits=c.entry_bits,
+                    bits=c.stored_entry_bits,
                 )
                 m.d.comb += self.sums[row * c.lanes + lane].eq(sums)
 
         signs = Signal(c.lanes, reset_less=True)
         m.d.comb += signs.eq(sum(stored[lane * c.tables][-1] << lane
                                  for lane in range(c.lanes)))  # fmt: skip
-        sum_x = builder.sum_x[turns.read_bank]
         for cycle in range(self.latency):
-            later_signs = Signal(c.lanes, name=f"signs{cycle}", reset_less=True)
-            later_sum = Signal.like(self.sum_x, name=f"sum_x{cycle}", reset_less=True)
-            m.d.sync += [later_signs.eq(signs), later_sum.eq(sum_x)]
-            signs, sum_x = later_signs, later_sum
-        m.d.comb += [self.signs.eq(signs), self.sum_x.eq(sum_x)]
+            later = Signal(c.lanes, name=f"signs{cycle}", reset_less=True)
+            m.d.sync += later.eq(signs)
+            signs = later
+        rows = delayed_rows(m, c, builder.rows[turns.read_bank], self.latency)
+        m.d.comb += [self.signs.eq(signs), self.rows.eq(rows)]
         return m

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
 from .adder_tree import add_tree
 from .config import Config
-from .processing_element import signed_sum
+from .processing_element import row_terms
 
 __all__ = ["BankTurns", "OperandBanks"]
 
@@ -45,8 +45,8 @@ class OperandBanks(Component):
     release : In(1)
         The last use of the shown block is in this cycle.
     block : Out(act_word_bits)
-    sum_x : Out
-        Sum of each row of the shown block.
+    rows : Out
+        `hw.processing_element.row_terms` of the shown block.
     """
 
     def __init__(self, config: Config) -> None:
@@ -57,7 +57,7 @@ class OperandBanks(Component):
                 "release": In(1),
                 "loaded": Out(1),
                 "block": Out(config.act_word_bits),
-                "sum_x": Out(data.ArrayLayout(signed_sum(config), config.rows)),
+                "rows": Out(data.ArrayLayout(row_terms(config), config.rows)),
             }
         )
 
@@ -88,6 +88,8 @@ class OperandBanks(Component):
                     m.d.sync += bank.eq(self.x.payload)
         m.d.comb += self.block.eq(Mux(turns.read_bank, banks[1], banks[0]))
         for row in range(c.rows):
-            total = Signal(signed(c.sum_bits), name=f"total{row}")
-            m.d.comb += [total.eq(add_tree(self.elements(row))), self.sum_x[row].eq(total)]
+            m.d.comb += self.rows[row].sum_x.eq(add_tree(self.elements(row)))
+            if c.act_exponent_bits:
+                at = c.act_word_bits - 8 * (c.rows - row)
+                m.d.comb += self.rows[row].exponent.eq(self.block[at : at + c.act_exponent_bits])
         return m

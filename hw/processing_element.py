@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from amaranth.hdl import Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .config import Config
+from .config import Config, bits_for
 
-__all__ = ["PEControl", "ProcessingElementSignature", "create_processing_element"]
+__all__ = [
+    "PEControl",
+    "ProcessingElementSignature",
+    "create_processing_element",
+    "delayed_rows",
+    "row_terms",
+    "signed_sum",
+]
 
 #: What accompanies a weight word. `release` marks the last word of a K block. A bit-serial
 #: element meets every weight word once per activation bit `act_plane`, the highest one first.
@@ -25,7 +33,9 @@ class ProcessingElementSignature(wiring.Signature):
 
         s[m, n] = sum_k d[n, k] * x[m, k],
 
-    d a digit of the weight (-1 or +1, a trit, or a small integer: see `hw.digits`), as ``sums[m * lanes + n]``, to be negated where ``signs[n]``; and ``sum_x[m] = sum_k x[m, k]``.
+    d a digit of the weight (-1 or +1, a trit, or a small integer: see `hw.digits`), as
+    ``sums[m * lanes + n]``, to be negated where ``signs[n]``, with what each row has in
+    common, ``rows[m]`` (`row_terms`).
     For an element with several cycles a word, that is the latency of the last of them.
     """
 
@@ -39,16 +49,39 @@ class ProcessingElementSignature(wiring.Signature):
                 "weights": In(config.weight_word_bits),
                 "sums": Out(sums),
                 "signs": Out(config.lanes),
-                "sum_x": Out(data.ArrayLayout(signed_sum(config), config.rows)),
+                "rows": Out(data.ArrayLayout(row_terms(config), config.rows)),
             }
         )
 
 
 def signed_sum(config: Config):
     """Shape of one plane sum."""
-    from amaranth.hdl import signed
-
     return signed(config.sum_bits)
+
+
+def row_terms(config: Config) -> data.StructLayout:
+    """What a row of a K block contributes besides its plane sums.
+
+    `sum_x` is the sum of its activations; `shift` what its plane sums are to be shifted left by
+    because their tables were quantised; `exponent` what the whole is to be shifted by.
+    """
+    return data.StructLayout(
+        {
+            "sum_x": signed(config.sum_x_bits),
+            "shift": bits_for(config.max_table_shift + 1),
+            "exponent": config.act_exponent_bits,
+        }
+    )
+
+
+def delayed_rows(m, config: Config, rows, cycles: int):
+    """`rows` (an array of `row_terms`), `cycles` cycles later."""
+    layout = data.ArrayLayout(row_terms(config), config.rows)
+    for cycle in range(cycles):
+        later = Signal(layout, name=f"rows{cycle}", reset_less=True)
+        m.d.sync += later.eq(rows)
+        rows = later
+    return rows
 
 
 def create_processing_element(config: Config) -> wiring.Component:

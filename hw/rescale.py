@@ -7,18 +7,21 @@ from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 
 from .config import Config
-from .processing_element import signed_sum
+from .processing_element import row_terms
 
 __all__ = ["Rescale"]
 
 
 class Rescale(Component):
-    """``value = ((acc + c * sum_x) >> halve) * scale``, exact.
+    """``value = ((((acc << shift) + c * sum_x) >> halve) * scale) << exponent``.
+
+    `sum_x`, `shift` and `exponent` are the row's terms (`hw.processing_element.row_terms`); without
+    quantised tables and block-scaled activations the latter two are 0.
 
     With planes of +-1, ``acc = sum x (2q - (2**b - 1))``, so that with ``c = 2**b - 1 - 2z`` the
-    sum is ``2 * sum x (q - z)``: even, and halved without loss. `c` is `coefficient` and `scale` 1,
-    or, where `group` is set, lane n takes both from its parameters: ``c = 2z + 1`` if `halve` else
-    ``z``, with z the signed zero field.
+    sum is ``2 * sum x (q - z)``: even, and halved without loss (rounded down where tables are
+    quantised). `c` is `coefficient` and `scale` 1, or, where `group` is set, lane n takes
+    both from its parameters: ``c = 2z + 1`` if `halve` else ``z``, z being the signed zero field.
 
     Latency: 2 cycles from `valid` to `out_valid`; `parameters` and the rest of the inputs go with
     `valid`.
@@ -36,7 +39,7 @@ class Rescale(Component):
                 "coefficient": In(signed(c.coefficient_bits)),
                 "parameters": In(c.scale_word_bits),
                 "acc": In(data.ArrayLayout(signed(c.acc_bits), c.rows * c.lanes)),
-                "sum_x": In(data.ArrayLayout(signed_sum(c), c.rows)),
+                "rows": In(data.ArrayLayout(row_terms(c), c.rows)),
                 "out_valid": Out(1),
                 "values": Out(data.ArrayLayout(signed(c.scaled_bits), c.rows * c.lanes)),
             }
@@ -58,7 +61,10 @@ class Rescale(Component):
             m.d.sync += [s.eq(p[: c.scale_bits]) for s, p in zip(scales, parameters, strict=True)]
 
         for row in range(c.rows):
-            sum_x = self.sum_x[row]
+            terms = self.rows[row]
+            sum_x = terms.sum_x
+            exponent = Signal(c.act_exponent_bits, name=f"exponent{row}", reset_less=True)
+            m.d.sync += exponent.eq(terms.exponent)
             # One multiplier a row serves all lanes while they have one zero point in common.
             common = Signal(signed(c.value_bits), name=f"common{row}")
             m.d.comb += common.eq(self.coefficient * sum_x)
@@ -66,21 +72,17 @@ class Rescale(Component):
                 i = row * c.lanes + lane
                 full = Signal(signed(c.value_bits), name=f"full{i}")
                 value = Signal(signed(c.value_bits), name=f"value{i}", reset_less=True)
-                m.d.comb += full.eq(self.acc[i] + common)
+                acc = self.acc[i] << terms.shift if c.max_table_shift else self.acc[i]
+                m.d.comb += full.eq(acc + common)
                 with m.If(self.group):
                     own = Signal(signed(c.coefficient_bits), name=f"own{i}")
                     m.d.comb += [
                         own.eq(Mux(self.halve, (zeros[lane] << 1) + 1, zeros[lane])),
-                        full.eq(self.acc[i] + own * sum_x),
+                        full.eq(acc + own * sum_x),
                     ]
                 with m.If(self.valid):
                     m.d.sync += value.eq(Mux(self.halve, full >> 1, full))
+                scaled = Mux(grouped, value * scales[lane], value) if c.scale_bits else value
                 with m.If(valid):
-                    if c.scale_bits:
-                        with m.If(grouped):
-                            m.d.sync += self.values[i].eq(value * scales[lane])
-                        with m.Else():
-                            m.d.sync += self.values[i].eq(value)
-                    else:
-                        m.d.sync += self.values[i].eq(value)
+                    m.d.sync += self.values[i].eq(scaled << exponent)
         return m

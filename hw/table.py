@@ -32,6 +32,7 @@ __all__ = [
     "build_table",
     "decode_bits",
     "decode_groups",
+    "decode_signs",
     "encode_bits",
     "encode_groups",
     "encode_signs",
@@ -144,16 +145,21 @@ def decode_bits(stored: np.ndarray) -> np.ndarray:
     """Plane bits of stored bits: the inverse of `encode_bits`."""
     stored = np.asarray(stored)
     _check_group(stored.shape[-1])
-    tables = stored.shape[-2]
-    sign = stored[..., -1].copy()
-    step = 1 << max(tables - 1, 0).bit_length()
+    sign = decode_signs(stored[..., -1])
+    bits = stored ^ sign[..., None]
+    bits[..., -1] = sign ^ 1
+    return bits
+
+
+def decode_signs(stored: np.ndarray) -> np.ndarray:
+    """Signs of the leaves ``[..., tables]``: the inverse of `encode_signs`."""
+    sign = np.array(stored)
+    step = 1 << max(sign.shape[-1] - 1, 0).bit_length()
     while step > 1:
         step //= 2
         right = sign[..., step :: 2 * step]
         right ^= sign[..., :: 2 * step][..., : right.shape[-1]]
-    bits = stored ^ sign[..., None]
-    bits[..., -1] = sign ^ 1
-    return bits
+    return sign
 
 
 def lookup(table: np.ndarray, index: np.ndarray, sign: np.ndarray) -> np.ndarray:

@@ -9,6 +9,8 @@ from amaranth.lib.wiring import Component, In, Out
 from .adder_tree import add_tree
 from .build_schedule import build_schedule, plain_sum_step
 from .config import Config, bits_for
+from .processing_element import row_terms
+from .table_quantiser import block_shift, quantised
 
 __all__ = ["TableBuilder"]
 
@@ -21,7 +23,8 @@ class TableBuilder(Component):
     the last write; `done` is high in the cycle after it. The next block is taken in the cycle of
     the last write.
 
-    The element's `sum_x` is the sum of the tables' all-plus entries, so it costs no multiplier.
+    A row's `sum_x` is the sum of its tables' all-plus entries. Entries are quantised as they are
+    written, if `Config.table_bits` says so (`hw.table_quantiser`); sums always run on exact ones.
 
     Attributes
     ----------
@@ -31,8 +34,8 @@ class TableBuilder(Component):
         A bank may be written. `bank` alternates with every block.
     write, index, bank, entries : Out
         ``entries[m * tables + u]`` goes to `index` of bank `bank`.
-    sum_x : Out
-        Sum of each row's activations, one value per bank: ``[bank][row]``.
+    rows : Out
+        `hw.processing_element.row_terms` of each row, one per bank: ``[bank][row]``.
     done : Out(1)
     """
 
@@ -47,8 +50,8 @@ class TableBuilder(Component):
                 "write": Out(1),
                 "bank": Out(1),
                 "index": Out(c.index_bits),
-                "entries": Out(data.ArrayLayout(signed(c.entry_bits), self._tables)),
-                "sum_x": Out(data.ArrayLayout(data.ArrayLayout(signed(c.sum_bits), c.rows), 2)),
+                "entries": Out(data.ArrayLayout(signed(c.stored_entry_bits), self._tables)),
+                "rows": Out(data.ArrayLayout(data.ArrayLayout(row_terms(c), c.rows), 2)),
                 "done": Out(1),
             }
         )
@@ -85,28 +88,45 @@ class TableBuilder(Component):
             controls.minus.eq(column(lambda s: s.factor < 0)),
             controls.first.eq(step == 0),
         ]
-        sums = []
         for row in range(c.rows):
-            for table in range(c.tables):
-                i = row * c.tables + table
-                total = Signal(signed(c.entry_bits), name=f"sum{i}", reset_less=True)
-                m.d.comb += self.entries[i].eq(self._adder(m, block, row, table, total, controls))
-                with m.If(busy):
-                    m.d.sync += total.eq(self.entries[i])
-                sums.append(total)
-        with m.If(busy & (step == plain_sum_step(c) + 1)):
-            for row in range(c.rows):
-                plain = add_tree(sums[row * c.tables : (row + 1) * c.tables])
-                m.d.sync += self.sum_x[self.bank][row].eq(plain)
+            self._row(m, block, row, step, busy, controls)
         return m
+
+    def _row(self, m, block, row: int, step: Signal, busy: Signal, controls: _Controls) -> None:
+        """The tables of one row, and what they have in common."""
+        c = self._config
+        terms = self.rows[self.bank][row]
+        # Found while the first entry is still being added up, and not needed before.
+        shift = Signal(bits_for(c.max_table_shift + 1), name=f"shift{row}", reset_less=True)
+        if c.max_table_shift:
+            elements = [self._element(block, row, k) for k in range(c.k_block)]
+            m.d.sync += shift.eq(block_shift(m, elements, c, name=f"block{row}"))
+        sums = []
+        for table in range(c.tables):
+            i = row * c.tables + table
+            total = Signal(signed(c.entry_bits), name=f"sum{i}", reset_less=True)
+            entry = Signal(signed(c.entry_bits), name=f"entry{i}")
+            m.d.comb += entry.eq(self._adder(m, block, row, table, total, controls))
+            stored = quantised(m, entry, shift, c, name=f"entry{i}") if c.max_table_shift else entry
+            m.d.comb += self.entries[i].eq(stored)
+            with m.If(busy):
+                m.d.sync += total.eq(entry)
+            sums.append(total)
+        with m.If(busy & (step == plain_sum_step(c) + 1)):
+            m.d.sync += [terms.sum_x.eq(add_tree(sums)), terms.shift.eq(shift)]
+            if c.act_exponent_bits:
+                at = c.act_word_bits - 8 * (c.rows - row)
+                m.d.sync += terms.exponent.eq(block[at : at + c.act_exponent_bits])
+
+    def _element(self, block: Signal, row: int, k: int) -> Value:
+        at = (k * self._config.rows + row) * self._config.act_elem_bits
+        return block[at : at + self._config.act_bits].as_signed()
 
     def _adder(self, m, block, row: int, table: int, total: Signal, controls: _Controls) -> Value:
         """``(0 if first else total) +- (1 or 2) * x[pick]``."""
         c, i = self._config, row * self._config.tables + table
-        inputs = []
-        for k in range(table * c.lookup_group, (table + 1) * c.lookup_group):
-            at = (k * c.rows + row) * c.act_elem_bits
-            inputs.append(block[at : at + c.act_bits].as_signed())
+        first = table * c.lookup_group
+        inputs = [self._element(block, row, first + i) for i in range(c.lookup_group)]
         x = Signal(signed(c.act_bits), name=f"x{i}")
         addend = Signal(signed(c.act_bits + 1), name=f"addend{i}")
         before = Signal(signed(c.entry_bits), name=f"before{i}")

@@ -35,7 +35,7 @@ class RegisterTables(Component):
 
     def __init__(self, config: Config) -> None:
         self._config = c = config
-        entry = signed(c.entry_bits)
+        entry = signed(c.stored_entry_bits)
         super().__init__(
             {
                 "write": In(1),
@@ -54,7 +54,7 @@ class RegisterTables(Component):
         index_bits = c.index_bits
         for row in range(c.rows):
             for table in range(c.tables):
-                memory = Memory(shape=signed(c.entry_bits), depth=2 << index_bits, init=[])
+                memory = Memory(shape=signed(c.stored_entry_bits), depth=2 << index_bits, init=[])
                 m.submodules[f"table_{row}_{table}"] = memory
                 write = memory.write_port()
                 m.d.comb += [

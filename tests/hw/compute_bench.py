@@ -9,6 +9,7 @@ from lutra.hw.compute import Compute
 from lutra.hw.config import Config
 from lutra.hw.digits import digit_range, encode_digits
 from lutra.hw.isa import Opcode, encode
+from lutra.hw.table_quantiser import quantised_plane_sum, table_shift
 
 __all__ = ["ComputeBench", "lmma_reference", "pack_elements", "random_digits"]
 
@@ -60,9 +61,13 @@ class ComputeBench:
         ctx.set(write.enable, 0)
 
     async def fill_acts(self, ctx, acts: np.ndarray) -> None:
-        """`acts` is ``[word][k_block][rows]``."""
+        """`acts` is ``[word][k_block][rows]``; with exponents, word i of row m has ``i + m``."""
         c = self.config
         words = [pack_elements(word, c.act_elem_bits) for word in acts]
+        if c.act_exponent_bits:
+            at = c.k_block * c.rows * c.act_elem_bits
+            words = [word | pack_elements(exponents_of(i, c), 8) << at
+                     for i, word in enumerate(words)]  # fmt: skip
         await self.fill(ctx, self.dut.act_write, c.act_word_bits, words)
 
     async def fill_weights(self, ctx, digits: np.ndarray) -> None:
@@ -132,7 +137,12 @@ def random_digits(config: Config, rng: np.random.Generator, shape: tuple) -> np.
     return rng.integers(0, (high - low) // step + 1, shape) * step + low
 
 
-def lmma_reference(acts, digits, fields, planes, *, scales=None, zeros=None) -> dict:
+def exponents_of(word: int, config: Config) -> np.ndarray:
+    """Exponents ``[rows]`` that `ComputeBench.fill_acts` gives a word."""
+    return (word + np.arange(config.rows)) % (config.max_exponent + 1)
+
+
+def lmma_reference(acts, digits, fields, planes, *, config, scales=None, zeros=None) -> dict:
     """Partial sums of one clearing LMMA by its definition: ``{address: [rows][lanes]}``."""
     shifts, negatives = planes["shifts"], planes["negatives"]
     psums: dict[int, np.ndarray] = {}
@@ -143,10 +153,17 @@ def lmma_reference(acts, digits, fields, planes, *, scales=None, zeros=None) -> 
                      for p in range(len(shifts))]  # fmt: skip
             weight += len(shifts)
             for r in range(fields["rows"]):
-                x = acts[fields["act_base"] + r * fields["act_stride"] + k].astype(np.int64).T
+                place = fields["act_base"] + r * fields["act_stride"] + k
+                x = acts[place].astype(np.int64).T
                 acc = np.zeros((x.shape[0], words[0].shape[0]), np.int64)
                 for p, word in enumerate(words):
-                    acc = (acc << shifts[p] if p else acc) + (x @ word.T) * (1 - 2 * negatives[p])
+                    if config.table_bits:
+                        plane_sum = quantised_plane_sum(x[:, None], word, config)
+                    else:
+                        plane_sum = x @ word.T
+                    acc = (acc << shifts[p] if p else acc) + plane_sum * (1 - 2 * negatives[p])
+                if config.table_bits:
+                    acc <<= table_shift(x, config)[:, None]
                 sum_x = x.sum(1, keepdims=True)
                 scale, c = 1, planes["coefficient"]
                 if fields.get("group"):
@@ -155,6 +172,7 @@ def lmma_reference(acts, digits, fields, planes, *, scales=None, zeros=None) -> 
                     c = 2 * zero + 1 if planes["halve"] else zero
                 value = acc + c * sum_x
                 value = (value >> 1 if planes["halve"] else value) * scale
+                value = value << exponents_of(place, config)[:, None]
                 at = fields["psum_base"] + r * fields["psum_stride"] + n
                 psums[at] = value if k == 0 else psums[at] + value
     return psums

@@ -106,7 +106,7 @@ def test_sim_rescale(config: Config) -> None:
             for i, value in enumerate(acc.ravel()):
                 ctx.set(dut.acc[i], int(value))
             for row in range(config.rows):
-                ctx.set(dut.sum_x[row], int(sum_x[row]))
+                ctx.set(dut.rows[row].sum_x, int(sum_x[row]))
             ctx.set(dut.valid, 1)
             await ctx.tick()
             ctx.set(dut.valid, 0)

@@ -115,7 +115,7 @@ def test_sim_fetch_first() -> None:
         await settle(ctx, dut.load.quiet)
 
     simulate(dut, bench, background=[memory.read])
-    assert [b.id for b in memory.reads] == [1, 1, 0, 1]
+    assert [b.id for b in memory.reads] in ([1, 0, 1, 1], [1, 1, 0, 1])
 
 
 @pytest.mark.parametrize("code", [SLVERR, DECERR])

@@ -22,6 +22,18 @@ CONFIGS = {
     ),
     "no_scale": Config(lanes=4, tables=4, scale_bits=0, tree_pipeline=2, axi_bits=32, **_SMALL),
     "lut3": Config(pe="lut3", rows=2, lanes=4, tables=3, lookup_group=3, axi_bits=32, **_SMALL),
+    "quantised": Config(rows=2, lanes=4, tables=3, table_bits=8, axi_bits=32, **_SMALL),
+    "exponents": Config(
+        rows=2,
+        lanes=4,
+        tables=4,
+        act_bits=6,
+        act_exponent_bits=4,
+        table_bits=6,
+        psum_bits=56,
+        axi_bits=32,
+        **_SMALL,
+    ),
     "add": Config(pe="add", lanes=4, tables=3, axi_bits=32, **_SMALL),
     "mac": Config(pe="mac", rows=2, lanes=4, tables=2, axi_bits=32, **_SMALL),
     "shiftadd": Config(
@@ -102,7 +114,9 @@ def test_sim_lmma(name: str, extreme: bool) -> None:
             await bench.issue(ctx, Opcode.LMMA, clear=0, **fields)
             await bench.drain(ctx)
             assert ctx.get(bench.dut.engine.error.valid) == 0
-            expected = lmma_reference(acts, digits, fields, planes, scales=scales, zeros=zeros)
+            expected = lmma_reference(
+                acts, digits, fields, planes, config=config, scales=scales, zeros=zeros
+            )
             for address, value in expected.items():
                 got = await bench.read_psum(ctx, address)
                 np.testing.assert_array_equal(got, 2 * value, err_msg=f"{fields} {planes}")

@@ -9,6 +9,7 @@ from amaranth.sim import Simulator
 from lutra.hw.config import Config
 from lutra.hw.digits import digit_range, encode_digits
 from lutra.hw.processing_element import create_processing_element
+from lutra.hw.table_quantiser import quantised_plane_sum, table_shift
 
 from .compute_bench import pack_elements, random_digits
 
@@ -28,6 +29,28 @@ CONFIGS = {
         tree_pipeline=1,
         axi_bits=32,
         **_DEPTHS,
+    ),
+    "lut_q8": Config(lanes=4, tables=2, table_bits=8, axi_bits=32, **_DEPTHS),
+    "lut_q5_m2": Config(
+        rows=2,
+        lanes=4,
+        tables=3,
+        lookup_group=3,
+        act_bits=7,
+        table_bits=5,
+        act_exponent_bits=3,
+        psum_bits=48,
+        axi_bits=32,
+        **_DEPTHS,
+    ),
+    "lut3_q6": Config(
+        pe="lut3", lanes=4, tables=3, lookup_group=3, table_bits=6, axi_bits=32, **_DEPTHS
+    ),
+    "mac_exponents": Config(
+        pe="mac", rows=2, lanes=4, tables=2, act_exponent_bits=2, axi_bits=32, **_DEPTHS
+    ),
+    "bitserial_exponents": Config(
+        pe="bitserial", lanes=4, tables=2, act_exponent_bits=5, psum_bits=64, axi_bits=32, **_DEPTHS
     ),
     "add": Config(pe="add", rows=2, lanes=4, tables=3, axi_bits=32, **_DEPTHS),
     "mac": Config(pe="mac", lanes=4, tables=2, lookup_group=3, axi_bits=32, **_DEPTHS),
@@ -65,6 +88,8 @@ def test_sim_plane_sums(name: str, stalls: bool) -> None:
     low, high = -(1 << config.act_bits - 1), (1 << config.act_bits - 1) - 1
     blocks = rng.integers(low, high + 1, (8, config.k_block, config.rows))
     blocks[0], blocks[1] = low, high
+    blocks[2] //= 8  # smaller ones, which quantised tables hold with a smaller shift
+    exponents = rng.integers(0, config.max_exponent + 1, (len(blocks), config.rows))
     words = random_digits(config, rng, (len(blocks), 5, config.lanes, config.k_block))
     words[:, 0], words[:, 1] = digit_range(config)[:2]
     stored = encode_digits(words, config)
@@ -73,11 +98,16 @@ def test_sim_plane_sums(name: str, stalls: bool) -> None:
     loaded, results = [0], []
 
     async def feed(ctx):
-        for block in blocks:
+        for block, exponent in zip(blocks, exponents, strict=True):
             for _ in range(int(rng.integers(0, 30)) if stalls else 0):
                 await ctx.tick()
             ctx.set(dut.x.valid, 1)
-            ctx.set(dut.x.payload, pack_elements(block, config.act_elem_bits))
+            word = pack_elements(block, config.act_elem_bits)
+            if config.act_exponent_bits:
+                word |= pack_elements(exponent, 8) << config.k_block * config.rows * (
+                    config.act_elem_bits
+                )
+            ctx.set(dut.x.payload, word)
             await ctx.tick().until(dut.x.ready)
             ctx.set(dut.x.valid, 0)
 
@@ -98,7 +128,11 @@ def test_sim_plane_sums(name: str, stalls: bool) -> None:
                 signs = ctx.get(dut.signs)
                 sums = [[ctx.get(dut.sums[m * config.lanes + n]) * (1 - 2 * (signs >> n & 1))
                          for n in range(config.lanes)] for m in range(config.rows)]  # fmt: skip
-                results.append((sums, [ctx.get(dut.sum_x[m]) for m in range(config.rows)]))
+                terms = [dut.rows[m] for m in range(config.rows)]
+                results.append(
+                    (sums, *([ctx.get(t[name]) for t in terms]
+                             for name in ("sum_x", "shift", "exponent")))
+                )  # fmt: skip
 
         for block in range(len(blocks)):
             while loaded[0] <= block:
@@ -129,8 +163,15 @@ def test_sim_plane_sums(name: str, stalls: bool) -> None:
     sim.run()
 
     got = iter(results)
-    for block, planes in zip(blocks, words, strict=True):
+    for block, exponent, planes in zip(blocks, exponents, words, strict=True):
+        x = block.T
         for word in planes:
-            sums, sum_x = next(got)
-            np.testing.assert_array_equal(sums, block.T @ word.T)
+            sums, sum_x, shifts, found = next(got)
+            if config.table_bits:
+                np.testing.assert_array_equal(sums, quantised_plane_sum(x[:, None], word, config))
+                assert shifts == table_shift(x, config).tolist()
+            else:
+                np.testing.assert_array_equal(sums, x @ word.T)
+                assert shifts == [0] * config.rows
             assert sum_x == block.sum(0).tolist()
+            assert found == (exponent if config.act_exponent_bits else 0 * exponent).tolist()

@@ -57,7 +57,7 @@ def test_sim_tables(group: int, tables: int, rows: int, act_bits: int) -> None:
                 # The first block's tables are complete exactly build_cycles after its transfer.
                 assert cycle == starts[len(written)] + config.build_cycles + 1
                 written.append(table)
-                sums.append([ctx.get(dut.sum_x[bank][row]) for row in range(rows)])
+                sums.append([ctx.get(dut.rows[bank][row].sum_x) for row in range(rows)])
                 table = {}
             await ctx.tick()
             cycle += 1
