@@ -161,9 +161,8 @@ class AxiMemory:
                 assert (awvalid, *values) == (1, *held_address), "AW changed before it was taken"
             held_address = tuple(values) if awvalid and not awready else None
             if held_beat is not None:
-                assert wvalid and (wdata, wstrb, wlast) == held_beat, (
-                    "W changed before it was taken"
-                )
+                beat = (wvalid, wdata, wstrb, wlast)
+                assert beat == (1, *held_beat), "W changed before it was taken"
             held_beat = (wdata, wstrb, wlast) if wvalid and not wready else None
             if awvalid and awready:
                 bursts.append(self._burst(tuple(values), cycle))
