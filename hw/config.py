@@ -136,6 +136,10 @@ class Config:
                         "a power of two from 16 to 16384")  # fmt: skip
         least = self.scaled_bits
         self._check("psum_bits", self.psum_bits >= least, f"at least {least} for these widths")
+        for what in ("act", "scale"):
+            share = self.words_per_row(getattr(self, f"{what}_word_bits"))
+            self._check(f"{what}_depth", getattr(self, f"{what}_depth") >= share,
+                        f"at least the {share} words of a bus beat")  # fmt: skip
         for what in ("weight", "psum"):
             word = getattr(self, f"{what}_word_bits")
             self._check("axi_bits", self.axi_bits <= word,

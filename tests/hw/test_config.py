@@ -35,6 +35,17 @@ def test_bits_for(values: int, bits: int) -> None:
         ({"act_depth": 100}, "act_depth must be a power of two from 16 to 16384, not 100"),
         ({"psum_depth": 32768}, "psum_depth must be a power of two from 16 to 16384, not 32768"),
         ({"act_bits": 16}, "psum_bits must be at least 38 for these widths, not 32"),
+        (
+            {
+                "lanes": 256,
+                "tables": 1,
+                "lookup_group": 4,
+                "rows": 1,
+                "axi_bits": 1024,
+                "act_depth": 16,
+            },
+            "act_depth must be at least the 32 words of a bus beat, not 16",
+        ),
         ({"tree_pipeline": -1}, "tree_pipeline must be from 0 to 8, not -1"),
     ],
 )
