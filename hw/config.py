@@ -1,8 +1,11 @@
-"""The configuration of one accelerator and every width that follows from it."""
+"""The configuration of one accelerator: its fields and what they may be."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+
+from .memory_words import MemoryWords
+from .widths import bits_for
 
 __all__ = ["PROCESSING_ELEMENTS", "TABLE_STORAGES", "Config", "ConfigError", "bits_for"]
 
@@ -17,13 +20,8 @@ class ConfigError(ValueError):
     """A configuration that no hardware can be built from; the text names field and constraint."""
 
 
-def bits_for(values: int) -> int:
-    """Number of address bits that tell `values` things apart: ``ceil(log2(values))``."""
-    return max(values - 1, 0).bit_length()
-
-
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(MemoryWords):
     """One accelerator, as the generator builds it.
 
     The product computed is ``Y[M, N] = X[M, K] @ W[N, K].T``; `rows`, `lanes`, `tables` and
@@ -151,198 +149,3 @@ class Config:
 
     def _within(self, name: str, low: int, high: int) -> None:
         self._check(name, low <= getattr(self, name) <= high, f"from {low} to {high}")
-
-    # -- the array ---------------------------------------------------------------------------
-
-    @property
-    def k_block(self) -> int:
-        """Inputs that one set of tables covers: ``tables * lookup_group``."""
-        return self.tables * self.lookup_group
-
-    @property
-    def plane_macs_per_cycle(self) -> int:
-        """One-digit MACs of a busy cycle (`bitserial` spends one cycle per activation bit)."""
-        return self.rows * self.lanes * self.k_block
-
-    @property
-    def build_cycles(self) -> int:
-        """Cycles in which the tables of one K block are built (see `hw.build_schedule`)."""
-        if self.pe == "lut":
-            return 2 ** (self.lookup_group - 1) + self.lookup_group - 1
-        return 14 if self.pe == "lut3" else 1
-
-    # -- digits: what one plane holds of a weight -------------------------------------------------
-
-    @property
-    def digit_bits(self) -> int:
-        """Width of an integer digit (`mac`, `shiftadd`); 1 where digits are -1 and +1 or trits."""
-        return self.weight_bits if self.pe in ("mac", "shiftadd") else 1
-
-    @property
-    def digit_max(self) -> int:
-        """Largest magnitude of a digit: 1, or ``2**(digit_bits - 1)`` for integers."""
-        return 1 << self.digit_bits - 1
-
-    @property
-    def index_bits(self) -> int:
-        """Bits that address a table."""
-        return 4 if self.pe == "lut3" else self.lookup_group - 1
-
-    @property
-    def field_bits(self) -> int:
-        """Bits that a weight word holds per lane and lookup group."""
-        return 5 if self.pe == "lut3" else self.lookup_group * self.digit_bits
-
-    @property
-    def max_magnitude(self) -> int:
-        """Largest sum of the weights ``2**e`` of all planes of a program."""
-        if self.digit_bits == 1:
-            return 2**self.max_weight_bits - 1
-        digits = -(-self.max_weight_bits // self.digit_bits)
-        return ((1 << digits * self.digit_bits) - 1) // ((1 << self.digit_bits) - 1)
-
-    @property
-    def largest_weight(self) -> int:
-        """Largest magnitude that the planes of one weight add up to."""
-        return max(self.max_magnitude * self.digit_max, 2**self.max_weight_bits - 1)
-
-    # -- widths ------------------------------------------------------------------------------
-
-    @property
-    def entry_bits(self) -> int:
-        """Width of a table entry, a signed sum of `lookup_group` activations."""
-        return self.act_bits + bits_for(self.lookup_group)
-
-    @property
-    def stored_entry_bits(self) -> int:
-        """Width of a table entry as it is stored."""
-        return self.table_bits or self.entry_bits
-
-    @property
-    def max_table_shift(self) -> int:
-        """Most bits that quantising a table takes off its entries."""
-        return self.entry_bits - self.stored_entry_bits
-
-    @property
-    def max_exponent(self) -> int:
-        """Largest exponent of a row of a K block."""
-        return (1 << self.act_exponent_bits) - 1
-
-    @property
-    def _block_max(self) -> int:
-        """Largest magnitude S of the sum of a K block's activations."""
-        return self.k_block << (self.act_bits - 1)
-
-    @property
-    def _plane_max(self) -> int:
-        """Largest magnitude of a plane sum: ``S * digit_max``, or that of quantised entries."""
-        if self.table_bits:
-            return self.tables << (self.table_bits - 1)
-        return self._block_max * self.digit_max
-
-    @property
-    def sum_x_bits(self) -> int:
-        """Width of the sum of a K block's activations."""
-        return self._block_max.bit_length() + 1
-
-    @property
-    def sum_bits(self) -> int:
-        """Width of a plane sum over one K block."""
-        return self._plane_max.bit_length() + 1
-
-    @property
-    def _acc_max(self) -> int:
-        """Largest magnitude of the accumulated planes."""
-        return self._plane_max // self.digit_max * self.largest_weight
-
-    @property
-    def acc_bits(self) -> int:
-        """Width of the accumulated planes."""
-        return self._acc_max.bit_length() + 1
-
-    @property
-    def coefficient_bits(self) -> int:
-        """Width of the signed zero-point coefficient, ``|c| <= 2**max_weight_bits``."""
-        return self.max_weight_bits + 2
-
-    @property
-    def value_bits(self) -> int:
-        """Width of ``(acc << table shift) + c * sum_x``."""
-        largest = (self._acc_max << self.max_table_shift) + (
-            self._block_max << self.max_weight_bits
-        )
-        return largest.bit_length() + 1
-
-    @property
-    def scaled_bits(self) -> int:
-        """Width of a K block's contribution to a partial sum, after group scale and exponent."""
-        return self.value_bits + self.scale_bits + self.max_exponent
-
-    @property
-    def zero_bits(self) -> int:
-        """Width of the signed zero-point field stored per (output, group)."""
-        return self.max_weight_bits + (self.digit_bits > 1)
-
-    @property
-    def out_bits(self) -> int:
-        """Width of one partial sum in memory: 32, or 64 where `psum_bits` is larger."""
-        return 32 if self.psum_bits <= 32 else 64
-
-    @property
-    def requant_bits(self) -> int:
-        """Width of one requantised output in memory: 8 or 16."""
-        return self.act_elem_bits
-
-    @property
-    def act_elem_bits(self) -> int:
-        """Width of one activation in memory: 8, or 16 where `act_bits` is larger."""
-        return 8 if self.act_bits <= 8 else 16
-
-    # -- words: what one buffer address holds, and how it lies in memory -------------------------
-
-    @property
-    def act_word_bits(self) -> int:
-        """One activation word: ``[k_block][rows]`` elements, then ``[rows]`` exponents."""
-        elements = self.k_block * self.rows * self.act_elem_bits
-        return elements + (8 * self.rows if self.act_exponent_bits else 0)
-
-    @property
-    def weight_word_bits(self) -> int:
-        """One weight word: one plane of ``[lanes][tables]`` fields of `field_bits`."""
-        return self.lanes * self.tables * self.field_bits
-
-    @property
-    def scale_word_bits(self) -> int:
-        """One group-parameter word: ``[lanes]`` of (scale, zero)."""
-        return self.lanes * (self.scale_bits + self.zero_bits)
-
-    @property
-    def psum_word_bits(self) -> int:
-        """One partial-sum word as memory sees it: ``[lanes][rows]`` of `out_bits`."""
-        return self.lanes * self.rows * self.out_bits
-
-    @property
-    def requant_word_bits(self) -> int:
-        """One requantised word as memory sees it: ``[lanes][rows]`` of `requant_bits`."""
-        return self.lanes * self.rows * self.requant_bits
-
-    def memory_word_bits(self, word_bits: int) -> int:
-        """Bits that a word of `word_bits` takes in memory.
-
-        A word of at least one bus beat takes whole beats; a smaller one takes the smallest
-        ``axi_bits / 2**k`` that holds it, so that ``2**k`` words share a beat.
-        """
-        if word_bits >= self.axi_bits:
-            return -(-word_bits // self.axi_bits) * self.axi_bits
-        share = self.axi_bits
-        while share // 2 >= word_bits and share // 2 >= 8:
-            share //= 2
-        return share
-
-    def words_per_row(self, word_bits: int) -> int:
-        """Words that share one bus beat (1 where a word takes one beat or more)."""
-        return max(1, self.axi_bits // self.memory_word_bits(word_bits))
-
-    def beats_per_row(self, word_bits: int) -> int:
-        """Bus beats that make one word (1 where several words share a beat)."""
-        return max(1, self.memory_word_bits(word_bits) // self.axi_bits)
