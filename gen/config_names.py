@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 from importlib import resources
 from pathlib import Path
 
-from lutra.hw.config import Config, ConfigError
+from lutra.hw.config import PROCESSING_ELEMENTS, Config, ConfigError
 
 __all__ = [
     "UnknownConfigError",
@@ -20,7 +20,9 @@ __all__ = [
     "preset_names",
 ]
 
-_PARSED = re.compile(r"w(?P<weight>1p58|\d+)a(?P<act>\d+)(?P<pe>_bitserial)?")
+_PARSED = re.compile(
+    r"w(?P<weight>1p58|\d+)a(?P<act>\d+)(_(?P<pe>" + "|".join(PROCESSING_ELEMENTS) + "))?"
+)
 
 _FIELDS = tuple(field.name for field in fields(Config))
 
@@ -42,8 +44,9 @@ def load_config(source: str | Path | Config) -> Config:
     ----------
     source : str, Path or Config
         A preset (``"w2a8"``), a name that is read as widths (``"w3a8"``, ``"w5a12"``,
-        ``"w3a3_bitserial"``; ``"w1p58a8"`` is ternary, which takes two planes), the path of a
-        TOML file whose keys are the fields of `Config`, or a `Config`, returned as it is.
+        ``"w3a3_bitserial"``: any processing element may follow; ``"w1p58a8"`` is ternary, which
+        takes two planes), the path of a TOML file whose keys are the fields of `Config`, or a
+        `Config`, returned as it is.
 
     Raises
     ------
@@ -104,18 +107,20 @@ def _from_toml(text: str, name: str, where: str) -> Config:
 def _from_widths(name: str, parsed: re.Match[str]) -> Config:
     weight_bits = 2 if parsed["weight"] == "1p58" else int(parsed["weight"])
     act_bits = int(parsed["act"])
-    if parsed["pe"]:
-        # Bit-serial hardware runs every narrower activation, so there is no reason to build less
-        # than a byte; one bit is fine here although no table could be made of it.
-        Config(weight_bits=weight_bits)
+    pe = parsed["pe"] or "lut"
+    if pe == "bitserial":
+        # Such hardware runs every narrower activation, so there is no reason to build less than a
+        # byte; one bit is fine here although no table could be made of it.
         if not 1 <= act_bits <= 16:
             raise ConfigError(f"act_bits must be from 1 to 16, not {act_bits}")
-        base = Config(name=name, pe="bitserial", weight_bits=weight_bits, act_bits=8)
         act_bits = max(act_bits, 8)
-    else:
-        base = Config(name=name, weight_bits=weight_bits)
+    # Widths are checked one after the other, so that the message names the one that is wrong.
+    base = Config(name=name, weight_bits=weight_bits, psum_bits=64)
+    group = 3 if pe == "lut3" else base.lookup_group
+    shift = max(base.max_shift, weight_bits if pe in ("mac", "shiftadd") else 1)
+    shift = min(shift, 7)
+    probe = replace(base, pe=pe, act_bits=act_bits, lookup_group=group, max_shift=shift)
     # Wide activations need wide partial sums: whole bytes above what one contribution takes.
-    probe = replace(base, act_bits=act_bits, psum_bits=64)
     return replace(probe, psum_bits=max(32, -(-probe.scaled_bits // 8) * 8))
 
 

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amaranth.back import verilog
+from amaranth.hdl import ClockDomain, Fragment, Module, Signal, Value, ValueCastable
+from amaranth.hdl import _ir as ir
+from amaranth.lib import wiring
 
 from lutra.hw.config import Config
 from lutra.hw.core import Core
@@ -17,6 +20,7 @@ from lutra.hw.core import Core
 from .config_names import config_hash, load_config
 from .files import write_if_changed
 from .manifest import manifest
+from .quick_memories import quick_memories
 
 __all__ = ["TOP", "Generated", "elaborate", "generate"]
 
@@ -63,9 +67,37 @@ def generate(config: str | Path | Config, out_dir: str | Path) -> Generated:
 def elaborate(config: Config) -> tuple[str, str]:
     """Verilog and manifest of a configuration, as text; the Verilog does not depend on `name`."""
     core = Core(config, config_hash=int(config_hash(config)[:16], 16))
-    with _builtin_yosys():
-        text = verilog.convert(core, name=TOP, emit_src=False, strip_internal_attrs=True)
+    module, ports = _top(core)
+    with _builtin_yosys(), quick_memories():
+        text, _ = verilog.convert_fragment(
+            Fragment.get(module, None), ports, TOP, emit_src=False, strip_internal_attrs=True
+        )
     return text, json.dumps(manifest(config, core), indent=2) + "\n"
+
+
+def _top(core: wiring.Component) -> tuple[Module, dict[str, tuple[Value, ir.PortDirection]]]:
+    """The core with clock and reset, and the ports of the whole.
+
+    Reset reaches the core through a register: one flip-flop eases its timing, and a third of the
+    simulation's time is saved, because no next state depends on an input of the top any more.
+    """
+    m = Module()
+    m.submodules.core = core
+    m.domains.sync = domain = ClockDomain()
+    rst, held = Signal(name="rst"), Signal(name="rst_held", reset_less=True)
+    m.d.sync += held.eq(rst)
+    m.d.comb += domain.rst.eq(held)
+    ports = {
+        "clk": (domain.clk, ir.PortDirection.Input),
+        "rst": (rst, ir.PortDirection.Input),
+    }
+    for path, member, value in core.signature.flatten(core):
+        signal = value.as_value() if isinstance(value, ValueCastable) else value
+        assert isinstance(signal, Value)
+        inward = member.flow == wiring.In
+        direction = ir.PortDirection.Input if inward else ir.PortDirection.Output
+        ports["__".join(str(part) for part in path)] = (signal, direction)
+    return m, ports
 
 
 def _banner(config: Config) -> str:

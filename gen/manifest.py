@@ -56,8 +56,9 @@ def manifest(config: Config, core: wiring.Component) -> dict[str, Any]:
 
 def derived_widths(config: Config) -> dict[str, int]:
     """Every derived integer property of the configuration, by name."""
-    names = [n for n, member in vars(Config).items() if isinstance(member, property)]
-    return {name: getattr(config, name) for name in names}
+    members = {name: member for kind in Config.__mro__ for name, member in vars(kind).items()}
+    public = [n for n, m in members.items() if isinstance(m, property) and n[0] != "_"]
+    return {name: getattr(config, name) for name in sorted(public)}
 
 
 def core_ports(core: wiring.Component) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from .matrix_layout import MatrixLayout
 from .packing import pack_groups, pack_weights
 from .quantized_matrix import QuantizedMatrix
 from .transport import Transport
+from .zero_blocks import UsedBlocks, used_weights
 
 __all__ = ["LoadedMatrix", "StoredProgram"]
 
@@ -35,6 +36,8 @@ class LoadedMatrix:
     row_scales : ndarray of float32, shape ``[N]``, or None
     weights, groups : int
         Addresses of the two images.
+    used : UsedBlocks
+        K blocks of weights that are not all zero.
     programs : dict
         Programs by (row blocks, activation planes), kept by the accelerator.
     """
@@ -46,15 +49,22 @@ class LoadedMatrix:
         *,
         transport: Transport,
         memory: DeviceMemory,
+        image: LoadedMatrix | None = None,
     ) -> None:
         self.layout = layout
+        self._image = image  # whose weights these are
         self.row_scales = matrix.row_scales
+        self.used = UsedBlocks(weights=used_weights(matrix, layout))
         self.programs: dict[tuple[int, int], StoredProgram] = {}
         pieces: list[int] = []
         self._free = weakref.finalize(self, _release, memory, pieces, self.programs)
         self._free.atexit = False
         try:
-            self.weights = _send(transport, memory, pieces, pack_weights(matrix, layout))
+            if image is None:
+                self.weights = _send(transport, memory, pieces, pack_weights(matrix, layout))
+            else:
+                layout.check_begins(image.layout)
+                self.weights = image.weights
             self.groups = self.weights
             if layout.grouped:
                 self.groups = _send(transport, memory, pieces, pack_groups(matrix, layout))
@@ -70,7 +80,7 @@ class LoadedMatrix:
     @property
     def freed(self) -> bool:
         """The device no longer has these weights."""
-        return not self._free.alive
+        return not self._free.alive or (self._image is not None and self._image.freed)
 
     def free(self) -> None:
         """Give the device's memory back. Freeing twice does nothing."""
@@ -83,7 +93,7 @@ class LoadedMatrix:
 
     def __repr__(self) -> str:
         n, k = self.shape
-        planes = len(self.layout.planes)
+        planes = self.layout.planes
         return f"LoadedMatrix({n} x {k}, {planes} planes{', freed' if self.freed else ''})"
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..hw.config import Config
-from .errors import UnsupportedFormatError
+from .errors import ShapeError, UnsupportedFormatError
+from .lowering import Lowering, lower
 from .quantized_matrix import QuantizedMatrix
 
-__all__ = ["MatrixLayout", "zero_field"]
+__all__ = ["MatrixLayout"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +29,10 @@ class MatrixLayout:
         K blocks of one quantisation group (all of them where the hardware needs no groups).
     group_width : int
         Inputs of one group; each group but the last is padded to whole K blocks.
-    planes : tuple of (int, bool)
-        Shift before, and sign of, each plane: what PLANES takes.
-    halve, coefficient : bool, int
-        As in PLANES; `coefficient` counts where `grouped` is false.
+    lowering : Lowering
+        The planes of digits that the codes become.
+    coefficient : int
+        As in PLANES; it counts where `grouped` is false.
     grouped : bool
         Zero points or scales differ within the matrix and come as group parameters.
     segments : tuple of int
@@ -47,8 +48,7 @@ class MatrixLayout:
     k_blocks: int
     group_blocks: int
     group_width: int
-    planes: tuple[tuple[int, bool], ...]
-    halve: bool
+    lowering: Lowering
     coefficient: int
     grouped: bool
     segments: tuple[int, ...]
@@ -63,22 +63,20 @@ class MatrixLayout:
         UnsupportedFormatError
             The configuration was not built for these planes, zero points or scales.
         """
-        planes = _plane_list(weights, config)
+        lowering = lower(weights, config)
+        _check_planes(lowering, weights, config)
         zeros, scales = weights.zero_points, weights.group_scales
         if isinstance(zeros, np.ndarray) and (zeros == zeros[0, 0]).all():
             zeros = int(zeros[0, 0])
         if scales is not None and (scales == 1).all():
             scales = None
         grouped = isinstance(zeros, np.ndarray) or scales is not None
-        _check_parameters(weights, config, zeros, scales)
-        coefficient = 0
-        if not isinstance(zeros, np.ndarray):
-            coefficient = weights.offset - ((zeros or 0) << weights.halve)
+        coefficient = _check_parameters(lowering, config, zeros, scales)
         width = weights.group_width if grouped else weights.shape[1]
         group_blocks = -(-width // config.k_block)
         whole, rest = divmod(weights.shape[1], width)
         k_blocks = whole * group_blocks + -(-rest // config.k_block)
-        segments, largest = _segments(weights, config, width, k_blocks)
+        segments, largest = _segments(weights, lowering, config, width, k_blocks)
         return cls(
             config=config,
             n=weights.shape[0],
@@ -87,13 +85,17 @@ class MatrixLayout:
             k_blocks=k_blocks,
             group_blocks=group_blocks,
             group_width=width,
-            planes=planes,
-            halve=weights.halve,
+            lowering=lowering,
             coefficient=coefficient,
             grouped=grouped,
             segments=segments,
             result_dtype=np.int32 if largest < 2**31 else np.int64,
         )
+
+    @property
+    def planes(self) -> int:
+        """Planes of digits: weight words of each K block and output block."""
+        return len(self.lowering.exponents)
 
     @property
     def groups(self) -> int:
@@ -117,7 +119,7 @@ class MatrixLayout:
     @property
     def weight_bytes(self) -> int:
         """Bytes of the weight image."""
-        words = self.k_blocks * self.n_blocks * len(self.planes)
+        words = self.k_blocks * self.n_blocks * self.planes
         return words * self.config.memory_word_bits(self.config.weight_word_bits) // 8
 
     @property
@@ -127,6 +129,18 @@ class MatrixLayout:
             return 0
         bits = self.config.memory_word_bits(self.config.scale_word_bits)
         return self.groups * self.group_pitch * bits // 8
+
+    def check_begins(self, other: MatrixLayout) -> None:
+        """Raise `ShapeError` unless a weight image like this is the beginning of one of `other`."""
+        mine, its = (
+            (x.config, x.n, x.group_blocks, x.group_width, x.planes) for x in (self, other)
+        )
+        if mine != its or self.k_blocks > other.k_blocks:
+            raise ShapeError(
+                f"image must begin with weights of {self.k_blocks} K blocks of {self.n} outputs in "
+                f"groups of {self.group_width}, not hold {other.k_blocks} of {other.n} in groups "
+                f"of {other.group_width}"
+            )
 
     def act_bytes(self, row_blocks: int) -> int:
         """Bytes of the activation image of `row_blocks` row blocks."""
@@ -139,83 +153,75 @@ class MatrixLayout:
         return len(self.segments) * row_blocks * self.n_blocks * bits // 8
 
 
-def _plane_list(weights: QuantizedMatrix, config: Config) -> tuple[tuple[int, bool], ...]:
-    """Planes with exponents turned into shifts, checked against what was built."""
-    shifts, before = [], weights.planes[0].exponent
-    for plane in weights.planes:
-        shifts.append(before - plane.exponent)
-        before = plane.exponent
-    largest = sum(1 << plane.exponent for plane in weights.planes)
-    limit = (1 << config.max_weight_bits) - 1
-    if largest > limit:
+def _check_planes(lowering: Lowering, weights: QuantizedMatrix, config: Config) -> None:
+    """The planes against what was built."""
+    if lowering.magnitude > config.max_magnitude:
         raise UnsupportedFormatError(
-            f"{weights.bits}-bit weights need planes up to {largest}, but configuration "
-            f"{config.name!r} was built for {limit} (max_weight_bits = {config.max_weight_bits})"
+            f"{weights.bits}-bit weights need planes that add up to {lowering.magnitude}, but "
+            f"configuration {config.name!r} was built for {config.max_magnitude} "
+            f"(max_weight_bits = {config.max_weight_bits})"
         )
-    if max(shifts) > config.max_shift:
+    furthest = max(lowering.shifts)
+    if furthest > config.max_shift:
         raise UnsupportedFormatError(
-            f"planes are {max(shifts)} bits apart, but configuration {config.name!r} shifts by at "
+            f"planes are {furthest} bits apart, but configuration {config.name!r} shifts by at "
             f"most {config.max_shift} (max_shift)"
         )
-    if len(weights.planes) > config.weight_depth:
+    if len(lowering.exponents) > config.weight_depth:
         raise UnsupportedFormatError(
-            f"{len(weights.planes)} planes do not fit the {config.weight_depth} words of the "
+            f"{len(lowering.exponents)} planes do not fit the {config.weight_depth} words of the "
             f"weight buffer (weight_depth)"
         )
-    return tuple((s, p.negative) for s, p in zip(shifts, weights.planes, strict=True))
 
 
 def _check_parameters(
-    weights: QuantizedMatrix,
+    lowering: Lowering,
     config: Config,
     zeros: np.ndarray | int | None,
     scales: np.ndarray | None,
-) -> None:
-    """Zero points and scales against the widths of the hardware's fields."""
+) -> int:
+    """Zero points and scales against the hardware's fields; the coefficient without groups."""
     if scales is not None and int(scales.max()) >= 1 << config.scale_bits:
         raise UnsupportedFormatError(
             f"group_scales must be below {1 << config.scale_bits} (scale_bits = "
             f"{config.scale_bits} of configuration {config.name!r}), not {int(scales.max())}"
         )
     if not isinstance(zeros, np.ndarray) and scales is None:
-        coefficient = weights.offset - ((zeros or 0) << weights.halve)
+        coefficient = lowering.coefficient(zeros or 0)
         if abs(coefficient) > 1 << config.max_weight_bits:
             raise UnsupportedFormatError(f"zero point {zeros} is too far from the planes' middle")
-        return
-    field = zero_field(weights, np.zeros(1, np.int64) if zeros is None else np.asarray(zeros))
+        return coefficient
+    field = lowering.zero_field(np.zeros(1, np.int64) if zeros is None else np.asarray(zeros))
     limit = 1 << config.zero_bits - 1
     if int(field.min()) < -limit or int(field.max()) >= limit:
         raise UnsupportedFormatError(
             f"zero_points do not fit the {config.zero_bits} bits of configuration {config.name!r}"
         )
-
-
-def zero_field(weights: QuantizedMatrix, zeros: np.ndarray) -> np.ndarray:
-    """Signed zero field z of the group parameters: ``c = 2 z + 1`` if `halve`, else ``c = z``."""
-    if not weights.halve:
-        return weights.offset - zeros
-    if weights.offset % 2 == 0:
-        raise UnsupportedFormatError("halved planes with group parameters need an odd offset")
-    return (weights.offset - 1) // 2 - zeros
+    return 0
 
 
 def _segments(
-    weights: QuantizedMatrix, config: Config, width: int, k_blocks: int
+    weights: QuantizedMatrix, lowering: Lowering, config: Config, width: int, k_blocks: int
 ) -> tuple[tuple[int, ...], int]:
     """First K blocks of the segments, and the largest magnitude of a whole product.
 
-    No product of these weights can exceed ``max_n sum_k |w[n, k]| * 2**(act_bits - 1)``, nor can
-    any partial sum on the way, whose terms are some of those of that sum.
+    No product of these weights can exceed ``max_n sum_k |w[n, k]| * max |x|``, nor can any
+    partial sum on the way, whose terms are some of those of that sum.
     """
-    top = 1 << config.act_bits - 1
+    top = 1 << config.act_bits - 1 + config.max_exponent
     limit = 1 << config.psum_bits - 1
     values = weights.code_values
     zeros = weights.zero_points
     low, high = (0, 0) if zeros is None else (int(np.min(zeros)), int(np.max(zeros)))
     widest = max(abs(int(values.min()) - high), abs(int(values.max()) - low))
+    # Entries of quantised tables are off by less than their last bit, in every plane.
+    error = 0
+    if config.table_bits:
+        error = (lowering.magnitude * config.tables) << config.max_table_shift
     if weights.group_scales is not None:
         widest *= int(weights.group_scales.max())
-    rough = widest * weights.shape[1] * top
+        error *= int(weights.group_scales.max())
+    rough = widest * weights.shape[1] * top + k_blocks * error
     if rough < min(limit, 2**31):
         return (0,), rough
 
@@ -229,7 +235,7 @@ def _segments(
     for row in range(0, n, slab):
         rows = slice(row, min(row + slab, n))
         blocks[:, rows] = np.add.reduceat(np.abs(weights.integers(rows)), starts, axis=1).T
-    blocks *= top
+    blocks = blocks * top + error
     segments, total = [0], np.zeros(n, np.int64)
     for block in range(k_blocks):
         total += blocks[block]

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..hw.config import Config
-from ..hw.table import encode_bits
-from .matrix_layout import MatrixLayout, zero_field
+from ..hw.digits import encode_digits
+from .matrix_layout import MatrixLayout
 from .quantized_matrix import QuantizedMatrix
 
-__all__ = ["pack_activations", "pack_groups", "pack_weights", "unpack_outputs"]
+__all__ = ["pack_activations", "pack_groups", "pack_weights", "pad_groups", "unpack_outputs"]
 
 #: Codes that are packed at a time: the temporaries of one slab fit a second-level cache.
 _SLAB = 1 << 18
@@ -22,10 +21,10 @@ _SLAB = 1 << 18
 def pack_weights(weights: QuantizedMatrix, layout: MatrixLayout) -> np.ndarray:
     """Weight image ``[K block][output block][plane]``, most significant plane first.
 
-    For `lut` the table indices and signs are those of `hw.table.encode_bits`; for `bitserial` the
-    bits are stored as they are. Outputs beyond N repeat the last one, so that they cannot
-    overflow where it does not; inputs beyond K (and those that fill up a group) meet activations of
-    zero, so their bits do not matter.
+    Every code becomes one digit a plane (`MatrixLayout.lowering`), and the digits of a word are
+    stored as its processing element reads them (`hw.digits.encode_digits`). Outputs beyond N repeat
+    the last one, so that they cannot overflow where it does not; inputs beyond K (and those that
+    fill up a group) meet activations of zero, so their bits do not matter.
 
     Parameters
     ----------
@@ -40,31 +39,22 @@ def pack_weights(weights: QuantizedMatrix, layout: MatrixLayout) -> np.ndarray:
     c = layout.config
     word_bytes = c.memory_word_bits(c.weight_word_bits) // 8
     used = -(-c.weight_word_bits // 8)
-    planes = len(layout.planes)
+    planes = layout.planes
     image = np.zeros((layout.k_blocks, layout.n_blocks, planes, word_bytes), np.uint8)
     step = max(1, _SLAB // (layout.k_blocks * c.k_block * c.lanes))
     for first in range(0, layout.n_blocks, step):
         last = min(first + step, layout.n_blocks)
         rows = np.minimum(np.arange(first * c.lanes, last * c.lanes), layout.n - 1)
-        codes = _blocks(weights.codes[rows], layout)
+        codes = pad_groups(weights.codes[rows], layout)
         codes = codes.reshape(last - first, c.lanes, layout.k_blocks, c.k_block)
         codes = np.ascontiguousarray(codes.transpose(2, 0, 1, 3))
-        for i, plane in enumerate(weights.planes):
-            words = _plane_words(codes >> plane.bit & 1, c)
-            image[:, first:last, i, :used] = words
+        for i, digits in enumerate(layout.lowering.digits):
+            bits = encode_digits(digits[codes], c)
+            image[:, first:last, i, :used] = np.packbits(bits, axis=-1, bitorder="little")
     return image.reshape(-1)
 
 
-def _plane_words(bits: np.ndarray, config: Config) -> np.ndarray:
-    """Words of one plane: bits ``[..., lanes, k_block]`` to bytes ``[..., used]``."""
-    lead = bits.shape[:-2]
-    if config.pe == "lut":
-        grouped = bits.reshape(*lead, config.lanes, config.tables, config.lookup_group)
-        bits = encode_bits(grouped)
-    return np.packbits(bits.reshape(*lead, config.weight_word_bits), axis=-1, bitorder="little")
-
-
-def _blocks(matrix: np.ndarray, layout: MatrixLayout) -> np.ndarray:
+def pad_groups(matrix: np.ndarray, layout: MatrixLayout) -> np.ndarray:
     """Columns ``[..., K]`` padded group by group to whole K blocks: ``[..., k_blocks*k_block]``."""
     block = layout.config.k_block
     rows, k = matrix.shape
@@ -93,7 +83,7 @@ def pack_groups(weights: QuantizedMatrix, layout: MatrixLayout) -> np.ndarray:
     zeros = weights.zero_points
     if not isinstance(zeros, np.ndarray):
         zeros = np.full((layout.n, layout.groups), zeros or 0, np.int64)
-    field = zero_field(weights, zeros)[rows].T.reshape(shape) & (1 << c.zero_bits) - 1
+    field = layout.lowering.zero_field(zeros)[rows].T.reshape(shape) & (1 << c.zero_bits) - 1
     scale = np.ones(shape, np.int64)
     if weights.group_scales is not None:
         scale = weights.group_scales[rows].T.reshape(shape)
@@ -108,13 +98,19 @@ def pack_groups(weights: QuantizedMatrix, layout: MatrixLayout) -> np.ndarray:
     return image.reshape(-1)
 
 
-def pack_activations(x: np.ndarray, layout: MatrixLayout) -> np.ndarray:
+def pack_activations(
+    x: np.ndarray, layout: MatrixLayout, *, exponents: np.ndarray | None = None
+) -> np.ndarray:
     """Activation image ``[row block][K block]`` of words ``[k_block][rows]``.
+
+    Words of block-scaled activations (`Config.act_exponent_bits`) end with ``[rows]`` exponents.
 
     Parameters
     ----------
     x : ndarray of integers, shape ``[M, K]``
         In the range of `Config.act_bits`, which is not checked here.
+    exponents : ndarray of integers, shape ``[M, k_blocks]``, optional
+        0 everywhere if missing.
 
     Returns
     -------
@@ -125,13 +121,19 @@ def pack_activations(x: np.ndarray, layout: MatrixLayout) -> np.ndarray:
     m = x.shape[0]
     row_blocks = -(-m // c.rows)
     word_bytes = c.memory_word_bits(c.act_word_bits) // 8
-    columns = _blocks(x, layout)
+    columns = pad_groups(x, layout)
     if c.rows > 1:
         padded = np.zeros((row_blocks * c.rows, columns.shape[1]), element)
         padded[:m] = columns
         columns = padded.reshape(row_blocks, c.rows, -1).transpose(0, 2, 1)
     elements = np.ascontiguousarray(columns, element)
     words = elements.reshape(row_blocks, layout.k_blocks, -1).view(np.uint8)
+    if c.act_exponent_bits:
+        shifts = np.zeros((row_blocks * c.rows, layout.k_blocks), np.uint8)
+        if exponents is not None:
+            shifts[:m] = exponents
+        shifts = shifts.reshape(row_blocks, c.rows, -1).transpose(0, 2, 1)
+        words = np.concatenate([words, shifts], -1)
     if words.shape[-1] == word_bytes and layout.act_pitch == layout.k_blocks:
         return words.reshape(-1)
     image = np.zeros((row_blocks, layout.act_pitch, word_bytes), np.uint8)

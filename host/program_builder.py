@@ -70,7 +70,7 @@ class ProgramBuilder:
             "coefficient": coefficient,
             "act_planes": act_planes,
         }
-        arrays = {name: np.array([value], np.int64) for name, value in columns.items()}
+        arrays: dict[str, np.ndarray] = {name: np.array([v]) for name, v in columns.items()}
         arrays["planes"] = np.array([pack_planes(list(planes))], np.uint64)
         self._planes = encode_columns(Opcode.PLANES, arrays)
 

@@ -12,11 +12,12 @@ from ..hw.isa import LAYOUTS, Buffer, Opcode
 from .matrix_layout import MatrixLayout
 from .program_builder import ProgramBuilder
 from .tiling import Chunk, Tile, Tiling
+from .zero_blocks import UsedBlocks
 
 __all__ = ["Addresses", "build_program"]
 
-#: LMMAs that go out between the one that frees a slot and the LOAD that refills it. A LOAD that waits
-#: holds up all that stands behind it, so COMPUTE needs work in its queue until it can go on.
+#: LMMAs that go out between the one that frees a slot and the LOAD that refills it. A LOAD that
+#: waits holds up all that stands behind it, so COMPUTE needs work in its queue until it goes on.
 _LOAD_DELAY = 2
 #: LMMAs that go out before the STOREs of earlier ones: as many as the queue of COMPUTE holds, so
 #: that a STORE waiting at the head of the program does not starve it.
@@ -37,7 +38,12 @@ class Addresses:
 
 
 def build_program(
-    layout: MatrixLayout, row_blocks: int, addresses: Addresses, *, act_planes: int = 1
+    layout: MatrixLayout,
+    row_blocks: int,
+    addresses: Addresses,
+    *,
+    act_planes: int = 1,
+    used: UsedBlocks | None = None,
 ) -> np.ndarray:
     """Program of `row_blocks` row blocks of activations times the weights of `layout`.
 
@@ -54,12 +60,14 @@ def build_program(
     addresses : Addresses
     act_planes : int
         Activation bits that a bit-serial element processes; 1 otherwise.
+    used : UsedBlocks, optional
+        K blocks that are not all zero; by default all are run.
 
     Returns
     -------
     ndarray of uint64, shape ``[instructions, 2]``
     """
-    return _Scheduler(Tiling.of(layout, row_blocks), addresses).program(act_planes)
+    return _Scheduler(Tiling.of(layout, row_blocks, used), addresses).program(act_planes)
 
 
 class _Load(NamedTuple):
@@ -119,7 +127,7 @@ class _Scheduler:
         self._weight_bytes = c.memory_word_bits(c.weight_word_bits) // 8
         self._psum_bytes = c.memory_word_bits(c.psum_word_bits) // 8
         self._psum_slot = c.psum_depth // tiling.psum_slots
-        self._planes = len(tiling.layout.planes)
+        self._planes = tiling.layout.planes
         self._acts = _Ring(tiling.act_slots)
         self._scales = _Ring(tiling.scale_slots)
         self._weights = _Ring(tiling.weight_slots)
@@ -129,9 +137,10 @@ class _Scheduler:
 
     def program(self, act_planes: int) -> np.ndarray:
         layout = self._layout
+        lowering = layout.lowering
         self._builder.planes(
-            layout.planes,
-            halve=layout.halve,
+            tuple(zip(lowering.shifts, lowering.negatives, strict=True)),
+            halve=lowering.halve,
             coefficient=layout.coefficient,
             act_planes=act_planes,
         )
@@ -149,8 +158,9 @@ class _Scheduler:
                 issued += 1
             self._multiply(chunk, planned.popleft(), loaded.popleft())
             self._queue_stores(i, chunk)
-            self._issue_stores(i - _STORE_DELAY, 2 + len(self._stores) // 8)
-        self._issue_stores(len(chunks), len(self._stores))
+            # A few at a time: STOREs at the head of the program hold up the LMMAs behind them.
+            self._issue_stores(i - _STORE_DELAY, at_most=2 + len(self._stores) // 8)
+        self._issue_stores(len(chunks), at_most=len(self._stores))
         return self._builder.encode()
 
     # -- LOAD ------------------------------------------------------------------------------------
@@ -224,10 +234,10 @@ class _Scheduler:
         length = tiling.act_range
         after_store = -1
         before = tile.number - tiling.psum_slots
-        if before >= 0 and chunk.k == tile.k and chunk.n == tile.n:
+        if before >= 0 and chunk.clear and chunk.n == tile.n:
             # The partial sums are those of an earlier tile: all its STOREs go first.
             while self._stores and self._stores[0][1].number <= before:
-                self._issue_stores(self._stores[0][0], 1)
+                self._issue_stores(self._stores[0][0], at_most=1)
             after_store = self._stored_by.pop(before)
         scale_first = tile.n // self._scale_share * self._scale_share
         scale = plan.scale * tiling.scale_words + chunk.n - scale_first
@@ -274,7 +284,7 @@ class _Scheduler:
             address = self._addresses.outputs + (block + row * blocks) * self._psum_bytes
             self._stores.append((lmma, tile, (base + row * stride, words, address)))
 
-    def _issue_stores(self, lmma: int, at_most: int) -> None:
+    def _issue_stores(self, lmma: int, *, at_most: int) -> None:
         """Add the next STOREs of outputs complete with LMMA number `lmma`."""
         for _ in range(at_most):
             if not self._stores or self._stores[0][0] > lmma:

@@ -11,6 +11,7 @@ from ..hw.config import Config
 from ..hw.isa import LAYOUTS, Opcode
 from ..hw.program import INSTRUCTION_BYTES
 from .matrix_layout import MatrixLayout
+from .zero_blocks import UsedBlocks
 
 __all__ = ["Chunk", "Tile", "Tiling"]
 
@@ -25,7 +26,7 @@ _DRAIN_PIECES = 4
 #: Cycles between two tables beside building them.
 _TABLE_OVERHEAD = 2
 #: Weight slots: enough to hide the memory's latency, few enough to keep programs short.
-_LEAST_SLOTS, _MOST_SLOTS = 8, 16
+_LEAST_SLOTS, _MOST_SLOTS = 8, 10
 
 
 class Tile(NamedTuple):
@@ -76,6 +77,8 @@ class Tiling:
         Weight words of a chunk at most, and chunks that the weight buffer holds.
     scale_words, scale_slots : int
         Words of one group and tile, and how many of these the buffer holds.
+    used : UsedBlocks
+        K blocks that are not all zero; the others are left out, tile by tile.
     """
 
     layout: MatrixLayout
@@ -89,10 +92,11 @@ class Tiling:
     weight_slots: int
     scale_words: int
     scale_slots: int
+    used: UsedBlocks
 
     @classmethod
-    def of(cls, layout: MatrixLayout, row_blocks: int) -> Tiling:
-        """The cut of a product of `row_blocks` row blocks.
+    def of(cls, layout: MatrixLayout, row_blocks: int, used: UsedBlocks | None = None) -> Tiling:
+        """The cut of a product of `row_blocks` row blocks, of which only `used` is run.
 
         Tiles are as large as the partial sums allow: all of them where everything fits, half
         of them otherwise, so that STORE of one tile overlaps the lookups of the next. Among those
@@ -106,7 +110,7 @@ class Tiling:
 
         act_range = _act_range(layout, rows, act_share)
 
-        planes = len(layout.planes)
+        planes = layout.planes
         words = layout.n_blocks * layout.k_blocks * planes
         beats = c.beats_per_row(c.weight_word_bits)
         chunk = _chunk_words(c, planes, words, beats)
@@ -124,6 +128,7 @@ class Tiling:
             weight_slots=min(_MOST_SLOTS, c.weight_depth // chunk),
             scale_words=scale_words,
             scale_slots=c.scale_depth // scale_words if layout.grouped else 0,
+            used=used or UsedBlocks(),
         )
 
     def tiles(self) -> Iterator[Tile]:
@@ -145,7 +150,7 @@ class Tiling:
         many do. It stays within one range of activations and one quantisation group.
         """
         layout = self.layout
-        planes = len(layout.planes)
+        planes = layout.planes
         tiles = list(self.tiles())
         for tile in tiles:
             words = tile.n_blocks * planes
@@ -154,27 +159,30 @@ class Tiling:
             last_parts = parts
             if tile is tiles[-1]:
                 last_parts = max(parts, self._drain_parts(tile))
-            k = tile.k
-            while k < tile.k_end:
-                end = min(tile.k_end, k + several, (k // self.act_range + 1) * self.act_range)
-                if layout.grouped:
-                    end = min(end, (k // layout.group_blocks + 1) * layout.group_blocks)
-                if end == tile.k_end and last_parts > 1 and end > k + 1:
-                    end -= 1
-                final = end == tile.k_end
-                pieces = last_parts if final else parts
-                step = -(-tile.n_blocks // pieces)
-                for n in range(0, tile.n_blocks, step):
-                    blocks = min(step, tile.n_blocks - n)
-                    yield Chunk(tile, k, end - k, tile.n + n, blocks, k == tile.k, final)
-                k = end
+            rows = slice(tile.row, tile.row + tile.rows)
+            outputs = slice(tile.n, tile.n + tile.n_blocks)
+            runs = self.used.runs(rows, outputs, tile.k, tile.k_end)
+            first, last = runs[0][0], runs[-1][1]
+            for k, stop in runs:
+                while k < stop:
+                    end = min(stop, k + several, (k // self.act_range + 1) * self.act_range)
+                    if layout.grouped:
+                        end = min(end, (k // layout.group_blocks + 1) * layout.group_blocks)
+                    if end == last and last_parts > 1 and end > k + 1:
+                        end -= 1
+                    final = end == last
+                    step = -(-tile.n_blocks // (last_parts if final else parts))
+                    for n in range(0, tile.n_blocks, step):
+                        blocks = min(step, tile.n_blocks - n)
+                        yield Chunk(tile, k, end - k, tile.n + n, blocks, k == first, final)
+                    k = end
 
     def _drain_parts(self, tile: Tile) -> int:
         """Pieces of the last K block, each long enough to build the next one's tables."""
         layout = self.layout
         if tile.rows * tile.n_blocks < 32:
             return 1
-        words = tile.n_blocks * len(layout.planes)
+        words = tile.n_blocks * layout.planes
         return max(1, min(_DRAIN_PIECES, words // (2 * layout.config.build_cycles)))
 
 
@@ -193,7 +201,7 @@ def _tile(
     layout: MatrixLayout, row_blocks: int, act_share: int, scale_share: int
 ) -> tuple[int, int, bool]:
     """Row blocks and output blocks of a tile, and whether it is the only one."""
-    c, planes = layout.config, len(layout.planes)
+    c, planes = layout.config, layout.planes
     most_rows = min(_MOST_ROWS, max(1, c.act_depth // 2 // act_share))
     most_blocks = min(_MOST_BLOCKS, layout.n_blocks)
     if layout.grouped:

@@ -52,11 +52,12 @@ def build_model(
     build = Build(
         target="model.so",
         sources={"lutra.v": verilog_of(config), "lutra.h": c_header(config), **harness},
-        units=["verilated_vcd_c.cpp", "harness.cpp"] if trace else ["harness.cpp"],
+        units=["harness.cpp"],
+        runtime=["verilated_vcd_c.cpp"] if trace else [],
         verilator_flags=["--prefix", "Vlutra", *(["--trace-vcd"] if trace else [])],
         # -O3 made the model no faster than -O2, and took longer.
-        compiler_flags=["-O1" if trace else "-O2", "-fPIC", "-shared", f"-DVM_TRACE={int(trace)}",
-                        f"-DVM_TRACE_VCD={int(trace)}"],
+        compiler_flags=["-O0" if trace else "-O2", "-fPIC", "-shared", "-DVL_TIME_CONTEXT",
+                        f"-DVM_TRACE={int(trace)}", f"-DVM_TRACE_VCD={int(trace)}"],
     )  # fmt: skip
     return cached_build(build, what=f"the model of {config.name}", progress=progress)
 

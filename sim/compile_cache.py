@@ -36,6 +36,9 @@ _VERILATOR_FLAGS = [
     "--noassert", "-Wno-fatal", "-Wno-lint", "-Wno-style", "--quiet",
 ]  # fmt: skip
 
+#: Generated code is full of harmless warnings.
+_COMPILER_FLAGS = [CPP_STANDARD, "-march=native", "-w", "-pthread"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
@@ -48,7 +51,9 @@ class Build:
     sources : mapping of str to str
         Files by name; ``lutra.v`` is the Verilog.
     units : sequence of str
-        C++ files to compile with the model: names in `sources`, of Verilator's runtime, or paths.
+        C++ files to compile with the model: names in `sources`, or paths.
+    runtime : sequence of str
+        Files of Verilator's runtime beyond those that every model needs.
     verilator_flags, compiler_flags : sequence of str
         Additional options.
     """
@@ -56,14 +61,16 @@ class Build:
     target: str
     sources: Mapping[str, str]
     units: Sequence[str]
+    runtime: Sequence[str] = ()
     verilator_flags: Sequence[str] = ()
     compiler_flags: Sequence[str] = ()
 
     @property
     def key(self) -> str:
         """Hash of this build, of the versions of Verilator and compiler, and of the processor."""
-        flags = [*_VERILATOR_FLAGS, *self.verilator_flags, "/", *self.compiler_flags, *self.units]
+        flags = [*_VERILATOR_FLAGS, *self.verilator_flags, *_COMPILER_FLAGS, *self.compiler_flags]
         parts = [self.target, verilator_version(), compiler_identity(), *flags]
+        parts += [*self.runtime, *self.units]
         parts += [f"{name}\0{text}" for name, text in sorted(self.sources.items())]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
@@ -126,18 +133,16 @@ def _compile(folder: Path, build: Build) -> None:
     control = [name for name in build.sources if name.endswith(".vlt")]
     command = [*verilator_command(), *_VERILATOR_FLAGS, *build.verilator_flags]
     run_tool([*command, "--Mdir", ".", *control, "lutra.v"], cwd=folder)
-    # One translation unit: no make, no Perl, and the compiler sees loop and model together.
+    # One translation unit: no make, no Perl, and the compiler sees loop and model together. The
+    # runtime comes first, because the tracing templates are specialised there.
     include = verilator_root() / "include"
+    runtime = ["verilated.cpp", "verilated_threads.cpp", *build.runtime]
     generated = sorted(path.name for path in folder.glob("V*.cpp"))
-    runtime = ["verilated.cpp", "verilated_threads.cpp"]
-    lines = [f'#include "{name}"\n' for name in [*generated, *runtime, *build.units]]
+    lines = [f'#include "{name}"\n' for name in [*runtime, *generated, *build.units]]
     (folder / "all.cpp").write_text("".join(lines))
-    compiler = [find_tool("c++"), CPP_STANDARD, "-march=native", "-w", "-DVL_TIME_CONTEXT", "-I."]
-    paths = [f"-I{include}", f"-I{include}/vltstd"]
-    run_tool(
-        [*compiler, *paths, "all.cpp", "-o", build.target, "-pthread", *build.compiler_flags],
-        cwd=folder,
-    )
+    paths = ["-I.", f"-I{include}", f"-I{include}/vltstd"]
+    flags = [*_COMPILER_FLAGS, *paths, "all.cpp", "-o", build.target, *build.compiler_flags]
+    run_tool([find_tool("c++"), *flags], cwd=folder)
 
 
 def _to_stderr(text: str) -> None:

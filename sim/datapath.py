@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..hw.config import Config
+from ..hw.digits import decode_digits
 from ..hw.isa import Buffer
 from ..hw.requantise import requantise
-from ..hw.table import decode_bits
+from .quantised_tables import digit_columns, stored_tables
 
 __all__ = ["Datapath", "PsumOverflow"]
 
@@ -19,7 +20,7 @@ class PsumOverflow(Exception):  # noqa: N818 (a result of an LMMA, not a failure
 class Datapath:
     """Buffers, processing element, accumulators and partial sums of one accelerator.
 
-    Words are kept decoded: activations as elements ``[k_block][rows]``, weights as +1 and -1
+    Words are kept decoded: activations as elements ``[k_block][rows]``, weights as digits
     ``[lanes][k_block]``, group parameters as (scale, zero), partial sums as ``[rows][lanes]``.
     A weight word is decoded once, when it is loaded.
 
@@ -31,6 +32,7 @@ class Datapath:
     def __init__(self, config: Config) -> None:
         self._config = c = config
         self.acts = np.zeros((c.act_depth, c.k_block, c.rows), f"<i{c.act_elem_bits // 8}")
+        self.exponents = np.zeros((c.act_depth, c.rows), np.uint8)
         self.weights = np.ones((c.weight_depth, c.lanes, c.k_block), np.int8)
         self.scales = np.zeros((c.scale_depth, c.lanes), np.int64)
         self.zeros = np.zeros((c.scale_depth, c.lanes), np.int64)
@@ -57,20 +59,20 @@ class Datapath:
         if buffer == Buffer.ACT:
             words = self._words(data, c.act_word_bits, c.act_depth)
             first = row * c.words_per_row(c.act_word_bits)
-            elements = np.ascontiguousarray(words).view(self.acts.dtype)
-            self.acts[first : first + len(words)] = elements.reshape(-1, c.k_block, c.rows)
+            at, used = slice(first, first + len(words)), self.acts[0].nbytes
+            elements = np.ascontiguousarray(words[:, :used]).view(self.acts.dtype)
+            self.acts[at] = elements.reshape(-1, c.k_block, c.rows)
+            if c.act_exponent_bits:
+                self.exponents[at] = words[:, used:] & c.max_exponent
         elif buffer == Buffer.WEIGHT:
             words = self._words(data, c.weight_word_bits, c.weight_depth)
             bits = np.unpackbits(words, axis=1, count=c.weight_word_bits, bitorder="little")
-            if c.pe == "lut":
-                bits = decode_bits(bits.reshape(-1, c.lanes, c.tables, c.lookup_group))
-            signs = bits.reshape(-1, c.lanes, c.k_block).view(np.int8)
-            signs = (signs << 1) - 1
+            digits = decode_digits(bits, c)
             begin = row % c.weight_depth
-            if begin + len(signs) <= c.weight_depth:
-                self.weights[begin : begin + len(signs)] = signs
+            if begin + len(digits) <= c.weight_depth:
+                self.weights[begin : begin + len(digits)] = digits
             else:
-                self.weights[(begin + np.arange(len(signs))) % c.weight_depth] = signs
+                self.weights[(begin + np.arange(len(digits))) % c.weight_depth] = digits
         else:
             words = self._words(data, c.scale_word_bits, c.scale_depth)
             width = c.scale_bits + c.zero_bits
@@ -96,19 +98,23 @@ class Datapath:
         x = self._activations(self.acts[at])  # [kb, rb, k_block, rows]
         x = x.transpose(0, 1, 3, 2).reshape(kb, rb * c.rows, c.k_block)
 
-        # Weights of the planes' combination, one K block after the other: [kb, nb*lanes, k_block].
+        # The planes' digits combined, one K block after the other: [kb, nb*lanes, columns].
         words = self._ring(f["weight_base"], kb * nb * planes)
         words = words.reshape(kb * nb, planes, c.lanes, c.k_block)
-        if planes == 1:
-            combined = words[:, 0].astype(self._float) * self.coefficients[0]
-        else:
-            combined = words[:, 0].astype(np.int16) * self.coefficients[0]
-            for p, factor in enumerate(self.coefficients[1:], start=1):
-                combined += words[:, p].astype(np.int16) * factor
-        combined = combined.reshape(kb, nb * c.lanes, c.k_block).astype(self._float, copy=False)
+        operand, shift = x.astype(self._float), None
+        if c.table_bits:
+            operand, shift = stored_tables(x, c)
+            operand = operand.astype(self._float)
+        combined = 0
+        for p, factor in enumerate(self.coefficients):
+            digits = digit_columns(words[:, p], c) if c.table_bits else words[:, p]
+            combined = combined + digits.astype(np.int16) * factor
+        combined = np.asarray(combined).reshape(kb, nb * c.lanes, -1).astype(self._float)
 
-        acc = x.astype(self._float) @ combined.transpose(0, 2, 1)
-        values = acc.astype(np.int64).reshape(kb, rb, c.rows, nb, c.lanes)
+        acc = (operand @ combined.transpose(0, 2, 1)).astype(np.int64)
+        if shift is not None:
+            acc <<= shift[..., None]
+        values = acc.reshape(kb, rb, c.rows, nb, c.lanes)
         sum_x = x.sum(-1, dtype=np.int64).reshape(kb, rb, c.rows, 1, 1)
         if f["group"]:
             slot = slice(f["scale_base"], f["scale_base"] + nb)
@@ -120,6 +126,8 @@ class Datapath:
             values >>= 1
         if f["group"]:
             values *= self.scales[f["scale_base"] : f["scale_base"] + nb]
+        if c.act_exponent_bits:
+            values <<= self.exponents[at].astype(np.int64)[..., None, None]
         self._accumulate(values.transpose(0, 1, 3, 2, 4), f)
 
     def store(self, base: int, words: int, *, requantised: tuple[int, int] | None) -> np.ndarray:

@@ -192,12 +192,12 @@ class Engines:
         limit = 1 << c.max_weight_bits
         most_act_planes = c.act_bits if c.pe == "bitserial" else 1
         good = 1 <= f["count"] <= MAX_PLANES and 1 <= f["act_planes"] <= most_act_planes
-        good = good and abs(f["coefficient"]) <= limit
+        good = good and abs(f["coefficient"]) <= limit and not (f["halve"] and c.digit_bits > 1)
         planes = unpack_planes(f["planes"], min(f["count"], MAX_PLANES))
         magnitude = 0
         for shift, _ in planes:
             magnitude = (magnitude << shift) + 1
-            good = good and magnitude < limit and shift <= c.max_shift
+            good = good and magnitude <= c.max_magnitude and shift <= c.max_shift
         if not good:
             raise ProgramError(ErrorCode.ILLEGAL_PLANES, address)
         self._datapath.set_planes(

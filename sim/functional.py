@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import TracebackType
+
 import numpy as np
 
 from ..gen.config_names import config_hash
@@ -109,7 +111,12 @@ class FunctionalDevice:
     def __enter__(self) -> FunctionalDevice:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def _check(self, address: int, size: int) -> None:

@@ -25,13 +25,13 @@ def weight_integers(
     ----------
     codes : ndarray of uint8, shape ``[N, K]``
     bits : int
-        Width of the codes. Without zero points, a code stands for itself less ``2**(bits-1)``; one-bit
-        codes 0 and 1 then stand for -1 and +1.
+        Width of the codes. Without zero points, a code stands for itself less ``2**(bits-1)``;
+        one-bit codes 0 and 1 then stand for -1 and +1.
     group_size : int, optional
         Inputs that share a zero point and a scale; the last group may be shorter.
     zero_points, group_scales : ndarray of integers, shape ``[N, ceil(K / group_size)]``, optional
     """
-    n, k = codes.shape
+    k = codes.shape[1]
     group = np.arange(k) // (group_size or k)
     result = codes.astype(np.int64)
     if zero_points is not None:

@@ -60,9 +60,10 @@ def open_pyverilator(config: str | Path | Config) -> Any:
             "lutra.h": c_header(config),
             "wrapper.cpp": wrapper.template_cpp(TOP, inputs, outputs, [], json.dumps('""')),
         },
-        units=["verilated_vcd_c.cpp", "wrapper.cpp"],
+        units=["wrapper.cpp"],
+        runtime=["verilated_vcd_c.cpp"],
         verilator_flags=["--prefix", f"V{TOP}", "--trace-vcd"],
-        compiler_flags=["-O1", "-fPIC", "-shared", "-DVM_TRACE=1", "-DVM_TRACE_VCD=1",
+        compiler_flags=["-O0", "-fPIC", "-shared", "-DVM_TRACE=1", "-DVM_TRACE_VCD=1",
                         "-DVL_USER_FINISH"],
     )  # fmt: skip
     path = cached_build(build, what=f"the pyverilator model of {config.name}")

@@ -13,21 +13,10 @@ from lutra.hw.config import Config
 from lutra.hw.registers import Register, Status
 
 from .build_model import build_model
+from .errors import AccessError, BusProtocolError, SimulationError
 from .model_library import Outcome, load_library
 
-__all__ = ["AccessError", "BusProtocolError", "SimulationError", "VerilatorDevice"]
-
-
-class SimulationError(RuntimeError):
-    """The simulation itself failed, not the program that it runs."""
-
-
-class BusProtocolError(SimulationError):
-    """The core broke a rule of AXI4; the text says which, and in which cycle."""
-
-
-class AccessError(SimulationError, IndexError):
-    """A memory access from the host lies outside the simulated memory, or is malformed."""
+__all__ = ["VerilatorDevice"]
 
 
 class VerilatorDevice:
@@ -131,7 +120,7 @@ class VerilatorDevice:
         remaining = (1 << 62) if limit is None else limit
         # The interrupt line ends a step at once. What ends without one (a reset) is short, and
         # found by looking at STATUS between steps that start small.
-        step = 64
+        step = 512
         while self.read_register(Register.STATUS) & Status.BUSY:
             if remaining <= 0:
                 return False

@@ -106,7 +106,11 @@ def generate_text(
     count: int,
     sampler: Sampler | None = None,
 ) -> str:
-    """Return ``prompt`` continued by up to ``count`` tokens, ended early by an end of file."""
-    start = [tokenizer.bos, *tokenizer.encode(prompt)]
+    """Return ``prompt`` continued by up to ``count`` tokens, ended early by an end of file.
+
+    White space at the end of the prompt is left to the model: the tokenizer joins a line end
+    with the indentation after it, so a prompt cut between them is text the model never saw.
+    """
+    start = [tokenizer.bos, *tokenizer.encode(prompt.rstrip())]
     made = generate(decoder, start, count=count, sampler=sampler, stop=tokenizer.bos)
     return tokenizer.decode([*start, *made])

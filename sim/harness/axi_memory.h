@@ -191,10 +191,10 @@ private:
 
     // What was offered and not taken has to be offered again, unchanged.
     void check_held(const Top& top) {
-        check(!ar_held_ || (top.m_axi_arvalid && top.m_axi_araddr == araddr_), "AR changed");
-        check(!aw_held_ || (top.m_axi_awvalid && top.m_axi_awaddr == awaddr_), "AW changed");
+        check(!ar_held_ || (top.m_axi_arvalid && top.m_axi_araddr == araddr_), "AR must stay until it is taken");
+        check(!aw_held_ || (top.m_axi_awvalid && top.m_axi_awaddr == awaddr_), "AW must stay until it is taken");
         check(!w_held_ || (top.m_axi_wvalid && !std::memcmp(wdata_, &top.m_axi_wdata, kBeat)),
-              "W changed");
+              "W must stay until it is taken");
         ar_held_ = top.m_axi_arvalid && !top.m_axi_arready;
         aw_held_ = top.m_axi_awvalid && !top.m_axi_awready;
         w_held_ = top.m_axi_wvalid && !top.m_axi_wready;

@@ -1,0 +1,1 @@
+"""The serial host link: its frames, its gateware, and a model of that gateware."""

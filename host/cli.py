@@ -1,0 +1,48 @@
+"""The command line: ``lutra <command>``, one file per command in `host/commands`."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from ..hw.config import ConfigError
+from ..sim.errors import SimulationError
+from ..sim.toolchain import ToolError, ToolMissingError
+from .commands.bench_cycles import bench_cycles
+from .commands.bench_sim import bench_sim
+from .commands.configs import configs
+from .commands.gen import gen
+from .commands.run import run
+from .commands.tb import tb
+from .errors import LutraError
+
+__all__ = ["app", "main"]
+
+#: What a user can cause: told by name and text, without a traceback.
+_EXPECTED = (ConfigError, LutraError, SimulationError, ToolError, ToolMissingError, OSError)
+
+app = typer.Typer(
+    help="LUT-based mixed-precision matrix-multiply accelerators: generate, simulate, use.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+bench = typer.Typer(help="Measure cycles and simulation speed.", no_args_is_help=True)
+app.add_typer(bench, name="bench")
+
+app.command()(configs)
+app.command()(gen)
+app.command()(run)
+app.command()(tb)
+bench.command("cycles")(bench_cycles)
+bench.command("sim")(bench_sim)
+
+
+def main() -> None:
+    """Run the command line; expected errors end it with status 1 and one line of text."""
+    try:
+        app()
+    except _EXPECTED as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        sys.exit(1)

@@ -1,0 +1,110 @@
+"""What every proof's harness is made of: free inputs, assumptions and named claims."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from amaranth.asserts import AnyConst, AnySeq, Initial
+from amaranth.hdl import (
+    Assert,
+    Assume,
+    Elaboratable,
+    Module,
+    ResetSignal,
+    Shape,
+    Signal,
+    Value,
+    ValueLike,
+)
+
+from .faults import Fault, broken_class
+
+__all__ = ["Harness", "past", "transfer"]
+
+
+class Harness(Elaboratable):
+    """A component, everything that may happen around it, and what is claimed of it.
+
+    The state before the first cycle is arbitrary in every bit, memories included, as after any
+    earlier program; the first cycle is a reset, and no further one follows. What `anything`
+    returns may differ from cycle to cycle, what `constant` returns is chosen once.
+
+    A subclass builds the rest in `build`, and lists in `faults` what its claims notice.
+
+    Parameters
+    ----------
+    fault : str, optional
+        The one of `faults` that the component has.
+    """
+
+    faults: ClassVar[dict[str, Fault]] = {}
+
+    def __init__(self, fault: str | None = None) -> None:
+        self._fault = self.faults[fault] if fault is not None else None
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        self.module = m
+        m.d.comb += Assume(ResetSignal() == Initial())
+        self.build(m)
+        return m
+
+    def build(self, m: Module) -> None:
+        """Add the component, its surroundings and the claims."""
+        raise NotImplementedError
+
+    def component(self, cls: type) -> Any:
+        """The class `cls`, with its mistake if it is to have one."""
+        fault = self._fault
+        return broken_class(fault) if fault and fault.component is cls else cls
+
+    def anything(self, shape: Any = 1, *, name: str) -> Any:
+        """A value that the solver chooses anew in every cycle."""
+        return self._free(AnySeq, shape, name)
+
+    def constant(self, shape: Any = 1, *, name: str) -> Any:
+        """A value that the solver chooses once."""
+        return self._free(AnyConst, shape, name)
+
+    def assume(self, condition: ValueLike) -> None:
+        """Consider only runs in which `condition` holds in every cycle after the reset."""
+        self.module.d.comb += Assume(ResetSignal() | Value.cast(condition).any())
+
+    def claim(self, name: str, condition: ValueLike) -> None:
+        """Prove that `condition` holds in every cycle after the reset."""
+        # The name of the module is all of an assertion that reaches the solver's report.
+        inner = Module()
+        inner.d.comb += Assert(ResetSignal() | Value.cast(condition).any())
+        self.module.submodules[f"claim_{name}"] = inner
+
+    def assume_offered(self, stream: Any) -> None:
+        """What is offered on `stream` stays offered, unchanged, until it is taken."""
+        self.assume(self._stays(stream))
+
+    def claim_offered(self, stream: Any, name: str) -> None:
+        """The component keeps that rule of streams on its output, whatever the stalls."""
+        self.claim(name, self._stays(stream))
+
+    def _stays(self, stream: Any) -> Value:
+        refused = past(self.module, stream.valid & ~stream.ready)
+        before = past(self.module, stream.payload)
+        same = Value.cast(stream.payload) == before
+        return ~refused | (stream.valid & same)
+
+    def _free(self, kind: Any, shape: Any, name: str) -> Any:
+        free = Signal(shape, name=name)
+        self.module.d.comb += free.eq(kind(Shape.cast(shape).width))
+        return free
+
+
+def past(m: Module, value: ValueLike) -> Signal:
+    """`value` one cycle ago, 0 in the cycle after the reset."""
+    value = Value.cast(value)
+    register = Signal(len(value), name="past")
+    m.d.sync += register.eq(value)
+    return register
+
+
+def transfer(stream: Any) -> Value:
+    """An item passes over `stream` in this cycle."""
+    return stream.valid & stream.ready
