@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import enum
 
-from lutra.hw import isa
-from lutra.hw.config import Config
-from lutra.hw.registers import MAGIC, Control, Register, Status
+from ..hw import isa
+from ..hw.config import Config
+from ..hw.registers import MAGIC, Control, Register, Status
 
 from .config_names import config_hash
 

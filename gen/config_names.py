@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 from importlib import resources
 from pathlib import Path
 
-from lutra.hw.config import PROCESSING_ELEMENTS, Config, ConfigError
+from ..hw.config import PROCESSING_ELEMENTS, Config, ConfigError
 
 __all__ = [
     "UnknownConfigError",

@@ -12,7 +12,7 @@ import re
 import textwrap
 from pathlib import Path
 
-from lutra.hw import isa, registers
+from ..hw import isa, registers
 
 from .files import write_if_changed
 
@@ -94,7 +94,9 @@ def _opcode_comments() -> dict[str, str]:
     source = inspect.getsource(isa)
     pattern = r"((?:^    # .*\n)+)    Opcode\.(\w+): _instruction"
     found = re.findall(pattern, source, flags=re.MULTILINE)
-    return {name: textwrap.dedent(re.sub(r"(?m)^    # ?", "", text)).strip() for text, name in found}
+    return {
+        name: textwrap.dedent(re.sub(r"(?m)^    # ?", "", text)).strip() for text, name in found
+    }
 
 
 if __name__ == "__main__":

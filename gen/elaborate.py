@@ -14,8 +14,8 @@ from amaranth.hdl import ClockDomain, Fragment, Module, Signal, Value, ValueCast
 from amaranth.hdl import _ir as ir
 from amaranth.lib import wiring
 
-from lutra.hw.config import Config
-from lutra.hw.core import Core
+from ..hw.config import Config
+from ..hw.core import Core
 
 from .config_names import config_hash, load_config
 from .files import write_if_changed

@@ -10,9 +10,9 @@ from typing import Any
 from amaranth.hdl import Value, ValueCastable
 from amaranth.lib import data, wiring
 
-from lutra.hw import isa
-from lutra.hw.config import Config
-from lutra.hw.registers import Control, Register, Status
+from ..hw import isa
+from ..hw.config import Config
+from ..hw.registers import Control, Register, Status
 
 from .config_names import config_hash
 

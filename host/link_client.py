@@ -25,10 +25,12 @@ from .link_transfer import Piece, Transfer
 
 __all__ = ["BytePort", "LinkClient", "LinkStatistics"]
 
-#: Sizes of a piece in bytes: never smaller; the first one; so many good ones make it larger.
+#: Bytes of a piece: the smallest that a bad line makes it; the first. Good ones in a row make it
+#: larger.
 _SMALLEST, _FIRST_SIZE, _GROW_AFTER = 16, 128, 8
 
-#: Frames under way at once; as many as the device queues.
+#: Frames under way at once; as many as the device queues. A failure makes all of them go again, so
+#: that on a bad line fewer get further.
 _WINDOW = 8
 
 #: Bytes of replies under way at once: what a serial port of the system holds without being read.
@@ -52,7 +54,7 @@ class LinkStatistics:
     """What happened on the link so far."""
 
     requests: int = 0  #: frames sent
-    repeats: int = 0  #: of those, after a failure
+    confirmed: int = 0  #: of those, answered in time
     damaged: int = 0  #: frames that came damaged, at either end
     timeouts: int = 0  #: waits in which nothing came
     stale: int = 0  #: good replies that nobody waited for any more
@@ -87,10 +89,13 @@ class LinkClient:
     def __post_init__(self) -> None:
         self._unstuffer = Unstuffer()
         self._inbox: deque[bytes | None] = deque()
-        self._under_way: deque[Piece] = deque()
+        # Each with the generation that it was sent in: after a failure, those still under way are
+        # of an earlier one. They take up room and will be answered, but nobody waits for them.
+        self._under_way: deque[tuple[int, Piece]] = deque()
+        self._generation = 0
         self._sequence = 0
         self._buffer_bytes = 256  # until the device has told its own
-        self._size, self._good = _FIRST_SIZE, 0
+        self._size, self._window, self._good = _FIRST_SIZE, _WINDOW, 0
         self._heard = 0
 
     def hello(self) -> None:
@@ -151,6 +156,7 @@ class LinkClient:
             The device refused.
         """
         transfer = Transfer(command, address, size, data=data, sequence=self._sequence)
+        self._generation += 1
         progress = time.monotonic()
         while not transfer.complete:
             self._send(transfer)
@@ -161,7 +167,9 @@ class LinkClient:
                 raise NoAnswerError(self._silence())
             if missing:
                 transfer.go_back()
+                self._generation += 1
                 self._size, self._good = max(_SMALLEST, self._size // 2), 0
+                self._window = max(1, self._window // 2)
         self._sequence = transfer.sequence
         return bytes(transfer.received)
 
@@ -170,16 +178,16 @@ class LinkClient:
     def _send(self, transfer: Transfer) -> None:
         """Fill the window."""
         while transfer.more:
-            requests = sum(piece.request for piece in self._under_way)
-            replies = sum(piece.reply for piece in self._under_way)
+            requests = sum(piece.request for _, piece in self._under_way)
+            replies = sum(piece.reply for _, piece in self._under_way)
             # One frame may be as long as it likes to be; more than one have to fit.
             largest = 2 * (self._size + OVERHEAD_BYTES)
             full = requests + largest > self._buffer_bytes or replies + largest > _REPLY_BYTES
-            if self._under_way and (full or len(self._under_way) >= _WINDOW):
+            if self._under_way and (full or len(self._under_way) >= self._window):
                 return
             most = min(self._size, self._buffer_bytes // 4)
             piece, wire = transfer.cut(most)
-            self._under_way.append(piece)
+            self._under_way.append((self._generation, piece))
             self.statistics.requests += 1
             self.port.write(wire)
 
@@ -187,7 +195,7 @@ class LinkClient:
 
     def _reply(self, transfer: Transfer) -> bool | None:
         """Wait for one reply. None: it brought progress. True: something was lost."""
-        pending = sum(piece.request + piece.reply for piece in self._under_way)
+        pending = sum(piece.request + piece.reply for _, piece in self._under_way)
         message = self._receive(self.reply_time + 1.5 * pending * self.byte_time)
         if message == b"":
             self.statistics.timeouts += 1
@@ -200,16 +208,19 @@ class LinkClient:
             # Replies come in the order of the requests: this one belongs to the oldest.
             self.statistics.damaged += 1
             return self._lost(1)
-        place = next((i for i, piece in enumerate(self._under_way)
+        place = next((i for i, (_, piece) in enumerate(self._under_way)
                       if piece.key == (sequence, count, address)), None)  # fmt: skip
         if place is None:
             self.statistics.stale += 1
             return False
+        generation, piece = self._under_way[place]
+        self._lost(place)  # answers come in order: these had none
+        self._under_way.popleft()
+        if generation != self._generation:
+            self.statistics.stale += 1
+            return False
         if code == Status.MISSED:
-            return self._lost(place + 1)
-        piece = self._under_way[place]
-        for _ in range(place + 1):
-            self._under_way.popleft()
+            return True
         if code == Status.FRESH:
             raise BoardResetError("the board was reset meanwhile; open it again")
         if code != Status.OK:
@@ -217,17 +228,20 @@ class LinkClient:
                 f"the board refused {transfer.command.name} of {count} bytes at {address:#x} "
                 f"(answer {code:#x})"
             )
-        if not transfer.confirm(piece, message[HEADER_BYTES:] if message else b""):
+        if not transfer.confirm(piece, message[HEADER_BYTES:]):
             return True
+        self.statistics.confirmed += 1
         self._good += 1
         if self._good >= _GROW_AFTER:
-            self._good, self._size = 0, min(2 * self._size, self._buffer_bytes // 4)
+            self._good = 0
+            self._size = min(2 * self._size, self._buffer_bytes // 4)
+            self._window = min(2 * self._window, _WINDOW)
         return None
 
     def _lost(self, count: int) -> bool:
-        for _ in range(min(count, len(self._under_way))):
-            self._under_way.popleft()
-        return True
+        """Give up the oldest frames under way; whether anybody waits for one of them."""
+        oldest = [self._under_way.popleft() for _ in range(min(count, len(self._under_way)))]
+        return any(generation == self._generation for generation, _ in oldest)
 
     def _receive(self, timeout: float) -> bytes | None:
         """The next message; None for a damaged one, empty where nothing came in time."""

@@ -79,7 +79,9 @@ def _products(
     ]  # fmt: skip
     n, k, groups = 3 * lanes - 1, 4 * block, 2
     zeros = random.integers(0, 1 << bits, (n, groups)) if bits > 1 else None
-    scales = random.integers(1, 1 << min(c.scale_bits, 6), (n, groups)) if c.scale_bits > 1 else None
+    scales = (
+        random.integers(1, 1 << min(c.scale_bits, 6), (n, groups)) if c.scale_bits > 1 else None
+    )
     products.append((acts(2, k), QuantizedMatrix.from_codes(
         codes(n, k, bits), bits, group_size=k // groups, zero_points=zeros,
         group_scales=scales)))  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
@@ -131,8 +131,8 @@ class Compute(Component):
             back.drained.eq(~in_flight),
         ]
         turn = Signal(range(_YIELD_PERIOD))
-        with m.If(psums.store.valid & ~psums.store.ready):
-            m.d.sync += turn.eq(turn + 1)
+        with m.If(psums.store.valid):
+            m.d.sync += turn.eq(Mux(psums.store.ready, 0, turn + 1))
         m.d.comb += back.yield_port.eq(psums.store.valid & (turn == _YIELD_PERIOD - 1))
 
         working = Signal()

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-from lutra import gen, hw
-from lutra.gen.c_header import c_header
-from lutra.gen.config_names import canonical_toml, load_config
-from lutra.gen.elaborate import elaborate
-from lutra.gen.files import write_if_changed
-from lutra.hw.config import Config
+from .. import gen, hw
+from ..gen.c_header import c_header
+from ..gen.config_names import canonical_toml, load_config
+from ..gen.elaborate import elaborate
+from ..gen.files import write_if_changed
+from ..hw.config import Config
 
 from .compile_cache import Build, cache_folder, cached_build
 

@@ -59,5 +59,5 @@ class Case:
             }
             program, length = (int(value) for value in arrays["program"])
             values = (int(value) for value in arrays["counters"])
-            counters = dict(zip(EXACT_COUNTERS, values, strict=True))
+            counters: dict[str, int] = dict(zip(EXACT_COUNTERS, values, strict=True))
         return cls(program, length, pieces["write"], pieces["read"], counters)

@@ -15,9 +15,9 @@ from xml.etree import ElementTree
 import cocotb_tools.config
 from cocotb_tools.runner import Verilator
 
-from lutra.gen.config_names import load_config
-from lutra.gen.elaborate import TOP
-from lutra.hw.config import Config
+from ..gen.config_names import load_config
+from ..gen.elaborate import TOP
+from ..hw.config import Config
 
 from .build_model import verilog_of
 from .compile_cache import Build, cached_build
@@ -107,7 +107,9 @@ def _executable(config: Config) -> Path:
 
 def _count_passed(results: Path, log: Path) -> int:
     if not results.is_file():
-        tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:]) if log.is_file() else ""
+        tail = (
+            "\n".join(log.read_text(errors="replace").splitlines()[-20:]) if log.is_file() else ""
+        )
         raise RegressionError(f"the simulator did not come to its end; {log}:\n{tail}")
     cases = list(ElementTree.parse(results).iter("testcase"))
     failed = [c.get("name", "?") for c in cases if c.find("failure") is not None]
@@ -115,5 +117,3 @@ def _count_passed(results: Path, log: Path) -> int:
     if failed or not cases:
         raise RegressionError(f"{len(failed)} of {len(cases)} tests failed: {failed}; {log}")
     return len(cases)
-
-

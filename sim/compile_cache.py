@@ -15,7 +15,7 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock
 
-from lutra.gen.elaborate import TOP
+from ..gen.elaborate import TOP
 
 from .toolchain import (
     CPP_STANDARD,
@@ -80,9 +80,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("LUTRA_CACHE") or platformdirs.user_cache_dir("lutra")).absolute()
 
 
-def cached_build(
-    build: Build, *, what: str, progress: Callable[[str], None] | None = None
-) -> Path:
+def cached_build(build: Build, *, what: str, progress: Callable[[str], None] | None = None) -> Path:
     """Path of the compiled target; compiled here where no equal build is cached.
 
     Any number of processes may ask for the same build at the same time: one compiles, the others

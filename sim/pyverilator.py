@@ -13,10 +13,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lutra.gen.c_header import c_header
-from lutra.gen.config_names import load_config
-from lutra.gen.elaborate import TOP, elaborate
-from lutra.hw.config import Config
+from ..gen.c_header import c_header
+from ..gen.config_names import load_config
+from ..gen.elaborate import TOP, elaborate
+from ..hw.config import Config
 
 from .compile_cache import Build, cached_build
 
@@ -52,7 +52,8 @@ def open_pyverilator(config: str | Path | Config) -> Any:
     ports = json.loads(manifest)["ports"]
     inputs = [(p["name"], p["width"]) for p in ports if p["direction"] == "input"]
     outputs = [(p["name"], p["width"]) for p in ports if p["direction"] == "output"]
-    wrapper.verilator_flushcall_ok = lambda: True  # would parse the version; true since 4.102
+    # It would parse the version; the answer is yes since 4.102.
+    vars(wrapper)["verilator_flushcall_ok"] = lambda: True
     build = Build(
         target="pyverilator.so",
         sources={

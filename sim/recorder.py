@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lutra.hw.registers import COUNTERS, Control, Register
+from ..hw.registers import COUNTERS, Control, Register
 
 from .case import EXACT_COUNTERS, Case
 from .functional import FunctionalDevice

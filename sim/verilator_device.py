@@ -8,9 +8,9 @@ from types import TracebackType
 
 import numpy as np
 
-from lutra.gen.config_names import load_config
-from lutra.hw.config import Config
-from lutra.hw.registers import Register, Status
+from ..gen.config_names import load_config
+from ..hw.config import Config
+from ..hw.registers import Register, Status
 
 from .build_model import build_model
 from .errors import AccessError, BusProtocolError, SimulationError

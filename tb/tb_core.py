@@ -23,9 +23,9 @@ from cocotbext.axi import (
     MemoryRegion,
 )
 
-from lutra.hw.isa import ISA_VERSION, Buffer, Engine, ErrorCode, Opcode, encode
-from lutra.hw.registers import COUNTERS, MAGIC, Control, Register, Status
-from lutra.sim.case import Case
+from ..hw.isa import ISA_VERSION, Buffer, Engine, ErrorCode, Opcode, encode
+from ..hw.registers import COUNTERS, MAGIC, Control, Register, Status
+from ..sim.case import Case
 
 __all__ = ["Bench"]
 
@@ -198,25 +198,24 @@ async def errors(dut, name: str, stalls: bool) -> None:
 def _faulty_programs() -> dict[str, tuple[ErrorCode, int | None, list[int]]]:
     """Per name: error code, error address (None: not fixed), program at 0x8000."""
     end, hole = encode(Opcode.END), 0xC0000
-    load = {"buffer": Buffer.ACT, "row": 0, "rows": 1, "address": 0}
-    store = {"psum_base": 0, "words": 1, "address": 0}
+
+    def load(**changes: int) -> int:
+        return encode(Opcode.LOAD, **{"buffer": Buffer.ACT, "rows": 1, **changes})
+
+    store = encode(Opcode.STORE, words=1, address=hole)
+    late = load(wait=1 << Engine.COMPUTE)
     return {
-        "opcode": (ErrorCode.ILLEGAL_OPCODE, 0x8010, [encode(Opcode.LOAD, **load), 0, end]),
-        "field": (ErrorCode.ILLEGAL_FIELD, 0x8000, [encode(Opcode.LOAD, **load | {"rows": 0}), end]),
-        "buffer": (ErrorCode.BUFFER_RANGE, 0x8000,
-                   [encode(Opcode.LOAD, **load | {"row": 16383, "rows": 2}), end]),
-        "unaligned": (ErrorCode.ADDRESS, 0x8000, [encode(Opcode.LOAD, **load | {"address": 2}), end]),
-        "no_end": (ErrorCode.NO_END, 0x8010, [encode(Opcode.LOAD, **load)]),
-        "read": (ErrorCode.READ_RESPONSE, hole,
-                 [encode(Opcode.LOAD, **load | {"address": hole}), end]),
+        "opcode": (ErrorCode.ILLEGAL_OPCODE, 0x8010, [load(), 0, end]),
+        "field": (ErrorCode.ILLEGAL_FIELD, 0x8000, [load(rows=0), end]),
+        "buffer": (ErrorCode.BUFFER_RANGE, 0x8000, [load(row=16383, rows=2), end]),
+        "unaligned": (ErrorCode.ADDRESS, 0x8000, [load(address=2), end]),
+        "no_end": (ErrorCode.NO_END, 0x8010, [load()]),
+        "read": (ErrorCode.READ_RESPONSE, hole, [load(address=hole), end]),
         "fetch": (ErrorCode.READ_RESPONSE, hole, [end]),
-        "write": (ErrorCode.WRITE_RESPONSE, hole,
-                  [encode(Opcode.STORE, **store | {"address": hole}), end]),
-        "beyond": (ErrorCode.READ_RESPONSE, _MEMORY,
-                   [encode(Opcode.LOAD, **load | {"address": _MEMORY}), end]),
-        "deadlock": (ErrorCode.DEADLOCK, 0,
-                     [encode(Opcode.LOAD, **load | {"wait": 1 << Engine.COMPUTE}), end]),
-    }  # fmt: skip
+        "write": (ErrorCode.WRITE_RESPONSE, hole, [store, end]),
+        "beyond": (ErrorCode.READ_RESPONSE, _MEMORY, [load(address=_MEMORY), end]),
+        "deadlock": (ErrorCode.DEADLOCK, 0, [late, end]),
+    }
 
 
 @cocotb.test(timeout_time=20, timeout_unit="ms")

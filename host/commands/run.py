@@ -72,7 +72,9 @@ def run(
     table.add_column(style="bold")
     table.add_column(justify="right")
     for value, unit, text in figures.values():
-        shown = f"{value:,.1%}" if unit == "1" else f"{value:,.4g}" if value < 1e4 else f"{value:,.0f}"
+        shown = (
+            f"{value:,.1%}" if unit == "1" else f"{value:,.4g}" if value < 1e4 else f"{value:,.0f}"
+        )
         table.add_row(text, shown if unit == "1" else f"{shown} {unit}")
     Console(highlight=False).print(table)
     if check:

@@ -1,22 +1,22 @@
 """A ternary language model whose linear layers run on a pluggable integer backend."""
 
-from lutra.host.llm.backend import (
+from .backend import (
     BackendInputError,
     BackendMismatchError,
     ComparingBackend,
     LinearBackend,
     NumpyBackend,
 )
-from lutra.host.llm.checkpoint import (
+from .checkpoint import (
     SHIPPED,
     Checkpoint,
     CheckpointError,
     load_checkpoint,
 )
-from lutra.host.llm.decoder import Decoder, TokenError
-from lutra.host.llm.sampling import Sampler, SamplingError, generate, generate_text
-from lutra.host.llm.tokenizer import ByteTokenizer, TokenizerError
-from lutra.host.llm.writer import save_checkpoint
+from .decoder import Decoder, TokenError
+from .sampling import Sampler, SamplingError, generate, generate_text
+from .tokenizer import ByteTokenizer, TokenizerError
+from .writer import save_checkpoint
 
 __all__ = [
     "SHIPPED",

@@ -23,10 +23,10 @@ import numpy as np
 from gguf import GGMLQuantizationType as Kind
 from numpy.typing import NDArray
 
-from lutra.host.llm.architecture import ArchitectureError, DecoderConfig
-from lutra.host.llm.header import CheckpointError, check_header
-from lutra.host.llm.ternary import TernaryMatrix, TernaryRangeError
-from lutra.host.llm.tokenizer import ByteTokenizer, TokenizerError
+from .architecture import ArchitectureError, DecoderConfig
+from .header import CheckpointError, check_header
+from .ternary import TernaryMatrix, TernaryRangeError
+from .tokenizer import ByteTokenizer, TokenizerError
 
 __all__ = [
     "EMBEDDING",

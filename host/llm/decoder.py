@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lutra.host.llm.attention import causal_attention, normalise, rotate, squared_relu_gate
-from lutra.host.llm.backend import LinearBackend, NumpyBackend
-from lutra.host.llm.checkpoint import Checkpoint
-from lutra.host.llm.ternary import quantise_rows
+from .attention import causal_attention, normalise, rotate, squared_relu_gate
+from .backend import LinearBackend, NumpyBackend
+from .checkpoint import Checkpoint
+from .ternary import quantise_rows
 
 __all__ = ["Decoder", "TokenError"]
 

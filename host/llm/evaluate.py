@@ -19,10 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lutra.host.llm.checkpoint import SHIPPED, load_checkpoint
-from lutra.host.llm.corpus import SourceFile, held_out_files
-from lutra.host.llm.decoder import Decoder
-from lutra.host.llm.tokenizer import ByteTokenizer
+from .checkpoint import SHIPPED, load_checkpoint
+from .corpus import SourceFile, held_out_files
+from .decoder import Decoder
+from .tokenizer import ByteTokenizer
 
 __all__ = [
     "FileScore",

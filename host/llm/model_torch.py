@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lutra.host.llm.architecture import SCALE_FLOOR, DecoderConfig
+from .architecture import SCALE_FLOOR, DecoderConfig
 
 __all__ = ["TernaryDecoder"]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from lutra.host.llm.decoder import Decoder
-from lutra.host.llm.tokenizer import ByteTokenizer
+from .decoder import Decoder
+from .tokenizer import ByteTokenizer
 
 __all__ = ["Sampler", "SamplingError", "generate", "generate_text"]
 

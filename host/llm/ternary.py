@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lutra.host.llm.architecture import SCALE_FLOOR
+from .architecture import SCALE_FLOOR
 
 __all__ = ["TernaryMatrix", "TernaryRangeError", "quantise_rows", "ternarise"]
 

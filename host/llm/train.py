@@ -17,15 +17,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from lutra.host.llm.architecture import DecoderConfig
-from lutra.host.llm.checkpoint import SHIPPED, Checkpoint
-from lutra.host.llm.corpus import training_files
-from lutra.host.llm.model_torch import TernaryDecoder
-from lutra.host.llm.muon import Muon
-from lutra.host.llm.ternary import ternarise
-from lutra.host.llm.tokenizer import ByteTokenizer, learn_merges
-from lutra.host.llm.windows import Windows
-from lutra.host.llm.writer import save_checkpoint
+from .architecture import DecoderConfig
+from .checkpoint import SHIPPED, Checkpoint
+from .corpus import training_files
+from .model_torch import TernaryDecoder
+from .muon import Muon
+from .ternary import ternarise
+from .tokenizer import ByteTokenizer, learn_merges
+from .windows import Windows
+from .writer import save_checkpoint
 
 __all__ = ["main", "train"]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lutra.host.llm.corpus import CorpusError, SourceFile
-from lutra.host.llm.tokenizer import ByteTokenizer
+from .corpus import CorpusError, SourceFile
+from .tokenizer import ByteTokenizer
 
 __all__ = ["Windows"]
 

@@ -12,7 +12,7 @@ import gguf
 import numpy as np
 from gguf import GGMLQuantizationType as Kind
 
-from lutra.host.llm.checkpoint import EMBEDDING, LAYOUT, LAYOUT_KEY, Checkpoint
+from .checkpoint import EMBEDDING, LAYOUT, LAYOUT_KEY, Checkpoint
 
 __all__ = ["save_checkpoint"]
 

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from lutra.host.matrix_layout import MatrixLayout
 from lutra.host.quantized_matrix import QuantizedMatrix
 from lutra.host.schedule import Addresses, build_program
-from lutra.host.tiling import Tiling
 from lutra.hw.config import Config
 from lutra.hw.isa import ENGINES, Buffer, Opcode, decode
 
@@ -145,16 +144,6 @@ def test_matrices_that_fit_the_buffer_are_loaded_once():
     loads = [f for op, f in instructions(program)
              if op is Opcode.LOAD and f["buffer"] == Buffer.WEIGHT]  # fmt: skip
     assert sum(f["rows"] for f in loads) == layout.k_blocks * layout.n_blocks * layout.planes
-
-
-def test_tiles_cover_the_product_once():
-    layout = layout_of(Config(psum_depth=64), 1000, 100)
-    covered: Counter = Counter()
-    for tile in Tiling.of(layout, 21).tiles():
-        assert tile.rows * tile.n_blocks <= 32
-        covered.update((r, n) for r in range(tile.row, tile.row + tile.rows)
-                       for n in range(tile.n, tile.n + tile.n_blocks))  # fmt: skip
-    assert covered == Counter((r, n) for r in range(21) for n in range(layout.n_blocks))
 
 
 def test_a_large_program_is_built_in_milliseconds():

@@ -1,4 +1,4 @@
-"""The harness notices a core that breaks the rules of the bus; shown on one that does on purpose."""
+"""The harness notices a core that breaks the rules of the bus, shown on one that does so."""
 
 import pytest
 
