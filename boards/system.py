@@ -6,11 +6,10 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
-from lutra.gen.config_names import config_hash
-from lutra.hw.config import Config
-from lutra.hw.control import REGISTER_ADDRESS_BITS
-from lutra.hw.core import Core
-
+from ..gen.config_names import config_hash
+from ..hw.config import Config
+from ..hw.control import REGISTER_ADDRESS_BITS
+from ..hw.core import Core
 from .link.baud import baud_divisor
 from .link.link import Link
 from .memory.axi_front import AxiFront
@@ -66,9 +65,7 @@ class System(Component):
                 f"not {config.addr_bits}"
             )
         self._core = Core(config, config_hash=int(config_hash(config)[:16], 16))
-        self._front = AxiFront(
-            memory.size, addr_bits=config.addr_bits, data_bits=config.axi_bits
-        )
+        self._front = AxiFront(memory.size, addr_bits=config.addr_bits, data_bits=config.axi_bits)
         self._memory = memory.create(config.axi_bits, clock_hz)
         self._link = Link(
             divisor=baud_divisor(clock_hz, baud),

@@ -7,9 +7,8 @@ from unittest import mock
 
 from amaranth.back import verilog
 
-from lutra.gen.elaborate import TOP
-from lutra.gen.quick_memories import quick_memories
-
+from ..gen.elaborate import TOP
+from ..gen.quick_memories import quick_memories
 from .system import System
 
 __all__ = ["system_verilog"]

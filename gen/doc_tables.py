@@ -10,6 +10,7 @@ import enum
 import inspect
 import re
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..hw import isa, registers
@@ -74,7 +75,7 @@ def _enum_table(kind: type[enum.Enum], header: str, show: object) -> str:
     return _table(("name", header, "meaning"), rows)
 
 
-def _table(header: tuple[str, ...], rows: list[tuple[object, ...]]) -> str:
+def _table(header: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> str:
     if all(len(row) == 3 and row[2] == "" for row in rows):
         header, rows = header[:2], [row[:2] for row in rows]
     lines = [header, tuple("---" for _ in header), *rows]

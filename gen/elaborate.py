@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amaranth.back import verilog
-from amaranth.hdl import ClockDomain, Fragment, Module, Signal, Value, ValueCastable
+from amaranth.hdl import ClockDomain, Fragment, Module, ResetSignal, Signal, Value, ValueCastable
 from amaranth.hdl import _ir as ir
 from amaranth.lib import wiring
 
@@ -26,6 +26,8 @@ __all__ = ["TOP", "Generated", "elaborate", "generate"]
 
 #: Name of the Verilog module.
 TOP = "lutra"
+
+_Ports = dict[str, tuple[Value, ir.PortDirection]]
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def elaborate(config: Config) -> tuple[str, str]:
     return text, json.dumps(manifest(config, core), indent=2) + "\n"
 
 
-def _top(core: wiring.Component) -> tuple[Module, dict[str, tuple[Value, ir.PortDirection]]]:
+def _top(core: wiring.Component) -> tuple[Module, _Ports]:
     """The core with clock and reset, and the ports of the whole.
 
     Reset reaches the core through a register: one flip-flop eases its timing, and a third of the
@@ -86,8 +88,8 @@ def _top(core: wiring.Component) -> tuple[Module, dict[str, tuple[Value, ir.Port
     m.domains.sync = domain = ClockDomain()
     rst, held = Signal(name="rst"), Signal(name="rst_held", reset_less=True)
     m.d.sync += held.eq(rst)
-    m.d.comb += domain.rst.eq(held)
-    ports = {
+    m.d.comb += ResetSignal().eq(held)
+    ports: _Ports = {
         "clk": (domain.clk, ir.PortDirection.Input),
         "rst": (rst, ir.PortDirection.Input),
     }

@@ -10,8 +10,10 @@ from ..hw.config import ConfigError
 from ..sim.errors import SimulationError
 from ..sim.toolchain import ToolError, ToolMissingError
 from .commands.bench_cycles import bench_cycles
+from .commands.bench_llm import bench_llm
 from .commands.bench_sim import bench_sim
 from .commands.configs import configs
+from .commands.formats import formats
 from .commands.gen import gen
 from .commands.run import run
 from .commands.tb import tb
@@ -32,10 +34,12 @@ bench = typer.Typer(help="Measure cycles and simulation speed.", no_args_is_help
 app.add_typer(bench, name="bench")
 
 app.command()(configs)
+app.command()(formats)
 app.command()(gen)
 app.command()(run)
 app.command()(tb)
 bench.command("cycles")(bench_cycles)
+bench.command("llm")(bench_llm)
 bench.command("sim")(bench_sim)
 
 

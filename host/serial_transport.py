@@ -189,10 +189,9 @@ class _SerialLine:
     def __init__(self, name: str, baud: int, timeout: float) -> None:
         self.name = name
         try:
-            options = {"timeout": timeout, "write_timeout": timeout}
-            with contextlib.suppress(AttributeError):
-                options["exclusive"] = True
-            self._port = serial.serial_for_url(name, baudrate=baud, **options)
+            self._port = serial.serial_for_url(
+                name, baudrate=baud, timeout=timeout, write_timeout=timeout, exclusive=True
+            )
             self._port.reset_input_buffer()
         except (serial.SerialException, OSError, ValueError) as error:
             raise PortError(f"{name}: {_reason(error)}{_others(name)}") from error

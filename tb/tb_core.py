@@ -68,13 +68,11 @@ class Bench:
         self.bus = AxiSlave(AxiBus.from_prefix(dut, "m_axi"), dut.clk, target=self.memory)
         self.control = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk)
         if stalls:
-            write, read = self.bus.write_if, self.bus.read_if
-            channels = [write.aw_channel, write.w_channel, write.b_channel, read.ar_channel,
-                        read.r_channel, self.control.write_if.aw_channel,
-                        self.control.write_if.w_channel, self.control.write_if.b_channel,
-                        self.control.read_if.ar_channel, self.control.read_if.r_channel]  # fmt: skip
-            for channel in channels:
-                channel.set_pause_generator(_pauses(random.Random(random.random())))
+            for half in (self.bus, self.control):
+                channels = {**vars(half.write_if), **vars(half.read_if)}
+                for name in ("aw_channel", "w_channel", "b_channel", "ar_channel", "r_channel"):
+                    pauses = _pauses(random.Random(random.random()))
+                    channels[name].set_pause_generator(pauses)
         await ClockCycles(dut.clk, 4)
         dut.rst.value = 0
         await ClockCycles(dut.clk, 4)

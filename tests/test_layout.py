@@ -53,6 +53,12 @@ def test_file_is_a_room(path: Path):
     assert len(text.splitlines()) <= 320, "one idea a file"
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_are_relative(path: Path):
+    """The type checker does not know that `hw` is `lutra.hw`; relative imports it can follow."""
+    assert not re.search(r"(?m)^\s*(from|import) lutra\b", path.read_text(encoding="utf-8"))
+
+
 def test_packages_match_folders():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     setuptools = project["tool"]["setuptools"]

@@ -41,9 +41,7 @@ class Framer(Component):
         ]
 
         def stuffed() -> None:
-            m.d.comb += self.o.payload.eq(
-                Mux(second, byte ^ FLIP, Mux(special, ESCAPE, byte))
-            )
+            m.d.comb += self.o.payload.eq(Mux(second, byte ^ FLIP, Mux(special, ESCAPE, byte)))
             with m.If(self.o.valid & self.o.ready):
                 m.d.sync += second.eq(special & ~second)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Module
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
-from lutra.hw.axi import AxiLite
-
+from ...hw.axi import AxiLite
 from .lite_master import LiteMaster
 from .responder import Responder
 from .uart import UartReceiver, UartTransmitter

@@ -5,8 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import Component, In, Out
 
-from lutra.hw.axi import AxiLite
-
+from ...hw.axi import AxiLite
 from .word_port import WordPort
 
 __all__ = ["LiteMaster"]

@@ -79,18 +79,16 @@ class UartReceiver(Component):
                     m.d.sync += [timer.eq(0), index.eq(index + 1), ones.eq(0)]
                 with m.If(decided & (index == 0) & bit):
                     m.next = "IDLE"
-                with m.If(index == _BITS - 1):
-                    # Two samples have to do, so that a faster sender is followed.
-                    with m.If(timer == middle):
-                        m.d.sync += self.o.valid.eq(line | (ones != 0))
-                        m.next = "IDLE"
-                        with m.If(~line & (ones == 0)):
-                            m.next = "BREAK"
+                # For the stop bit two samples have to do, so that a faster sender is followed.
+                with m.If((index == _BITS - 1) & (timer == middle)):
+                    m.d.sync += self.o.valid.eq(line | (ones != 0))
+                    m.next = "IDLE"
+                    with m.If(~line & (ones == 0)):
+                        m.next = "BREAK"
                 with m.Elif(decided):  # the start bit leaves at the far end
                     m.d.sync += self.o.payload.eq(Cat(self.o.payload[1:], bit))
-            with m.State("BREAK"):
-                with m.If(line):
-                    m.next = "IDLE"
+            with m.State("BREAK"), m.If(line):
+                m.next = "IDLE"
         return m
 
 

@@ -7,9 +7,8 @@ from amaranth.lib import data
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Component, In, Out
 
-from lutra.hw.axi import INCR, AxiRead, AxiWrite
-from lutra.hw.config import bits_for
-
+from ...hw.axi import INCR, AxiRead, AxiWrite
+from ...hw.config import bits_for
 from ..link.word_port import WordPort
 from .beat_port import BeatPort
 
@@ -208,8 +207,6 @@ class AxiFront(Component):
                 b["address"].eq(member["addr"] >> self._low),
                 b["left"].eq(member["len"]),
                 b["id"].eq(member["id"]),
-                unknown.eq(
-                    (member["burst"] != INCR) | (member["size"] != self._low) | ~aligned
-                ),
+                unknown.eq((member["burst"] != INCR) | (member["size"] != self._low) | ~aligned),
             ]
         return b

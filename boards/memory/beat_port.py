@@ -5,7 +5,7 @@ from __future__ import annotations
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from lutra.hw.config import bits_for
+from ...hw.config import bits_for
 
 __all__ = ["BeatPort"]
 

@@ -55,9 +55,7 @@ class SdramController(Component):
         `data_bits` is no such multiple, or the clock suits the chip not.
     """
 
-    def __init__(
-        self, chip: SdramChip, *, data_bits: int, clock_hz: float, late: int = 0
-    ) -> None:
+    def __init__(self, chip: SdramChip, *, data_bits: int, clock_hz: float, late: int = 0) -> None:
         columns = data_bits // chip.data_bits
         if columns < 1 or columns & (columns - 1) or columns * chip.data_bits != data_bits:
             raise ValueError(
@@ -137,29 +135,27 @@ class SdramController(Component):
 
         left, ready = Signal(range(_FIRST_REFRESHES + 1), init=_FIRST_REFRESHES), Signal()
         with m.FSM():
-            with m.State("CLOSE"):  # all rows; at first, after the wait that power-up needs
-                with m.If((wait == 0) & (stay == 0)):
-                    command(_PRECHARGE)
-                    m.d.sync += [pins.a.eq(_ALL_BANKS), Cat(is_open).eq(0)]
-                    pause(chip.t_rp)
+            # All rows are closed; at first, after the wait that power-up needs.
+            with m.State("CLOSE"), m.If((wait == 0) & (stay == 0)):
+                command(_PRECHARGE)
+                m.d.sync += [pins.a.eq(_ALL_BANKS), Cat(is_open).eq(0)]
+                pause(chip.t_rp)
+                m.next = "REFRESH"
+            with m.State("REFRESH"), m.If(wait == 0):
+                command(_REFRESH)
+                m.d.sync += due.eq(0)
+                pause(chip.t_rfc)
+                m.next = "IDLE"
+                with m.If(~ready):
+                    m.d.sync += left.eq(left - 1)
                     m.next = "REFRESH"
-            with m.State("REFRESH"):
-                with m.If(wait == 0):
-                    command(_REFRESH)
-                    m.d.sync += due.eq(0)
-                    pause(chip.t_rfc)
-                    m.next = "IDLE"
-                    with m.If(~ready):
-                        m.d.sync += left.eq(left - 1)
-                        m.next = "REFRESH"
-                        with m.If(left == 1):
-                            m.next = "MODE"
-            with m.State("MODE"):
-                with m.If(wait == 0):
-                    command(_MODE)  # bursts of one, in sequence
-                    m.d.sync += [pins.a.eq(chip.cas_latency << 4), pins.ba.eq(0), ready.eq(1)]
-                    pause(chip.t_mrd)
-                    m.next = "IDLE"
+                    with m.If(left == 1):
+                        m.next = "MODE"
+            with m.State("MODE"), m.If(wait == 0):
+                command(_MODE)  # bursts of one, in sequence
+                m.d.sync += [pins.a.eq(chip.cas_latency << 4), pins.ba.eq(0), ready.eq(1)]
+                pause(chip.t_mrd)
+                m.next = "IDLE"
             with m.State("IDLE"):
                 m.d.comb += port.ready.eq(~due & (wait == 0))
                 m.d.sync += [
@@ -184,35 +180,33 @@ class SdramController(Component):
                     m.d.sync += [pins.a.eq(0), pins.ba.eq(bank), opened(bank)[0].eq(0)]
                     pause(chip.t_rp)
                     m.next = "OPEN"
-            with m.State("OPEN"):
-                with m.If(wait == 0):
-                    command(_ACTIVATE)
-                    m.d.sync += [pins.a.eq(row), pins.ba.eq(bank)]
-                    m.d.sync += [opened(bank)[0].eq(1), opened(bank)[1].eq(row)]
-                    m.d.sync += stay.eq(cycles(chip.t_ras) - 1)
-                    pause(chip.t_rcd)
-                    m.next = "COLUMNS"
-            with m.State("COLUMNS"):
-                # A write waits until the chip has let go of the data lines.
-                with m.If((wait == 0) & ~(write & under_way.any())):
-                    m.d.sync += [pins.a.eq(column), pins.ba.eq(bank)]
-                    m.d.sync += [place.eq(place + 1), step.eq(step + 1)]
-                    with m.If(write):
-                        command(_WRITE)
-                        m.d.sync += [
-                            pins.dq_oe.eq(1),
-                            pins.dq_o.eq(beat[:width]),
-                            pins.dqm.eq(~strobe[: width // 8]),
-                            beat.eq(beat >> width),
-                            strobe.eq(strobe >> (width // 8)),
-                        ]
-                        with m.If(stay < cycles(chip.t_wr)):
-                            m.d.sync += stay.eq(cycles(chip.t_wr))
-                    with m.Else():
-                        command(_READ)
-                        m.d.comb += read_now.eq(1)
-                    with m.If(step == columns - 1):
-                        m.next = "IDLE"
+            with m.State("OPEN"), m.If(wait == 0):
+                command(_ACTIVATE)
+                m.d.sync += [pins.a.eq(row), pins.ba.eq(bank)]
+                m.d.sync += [opened(bank)[0].eq(1), opened(bank)[1].eq(row)]
+                m.d.sync += stay.eq(cycles(chip.t_ras) - 1)
+                pause(chip.t_rcd)
+                m.next = "COLUMNS"
+            # A write waits until the chip has let go of the data lines.
+            with m.State("COLUMNS"), m.If((wait == 0) & ~(write & under_way.any())):
+                m.d.sync += [pins.a.eq(column), pins.ba.eq(bank)]
+                m.d.sync += [place.eq(place + 1), step.eq(step + 1)]
+                with m.If(write):
+                    command(_WRITE)
+                    m.d.sync += [
+                        pins.dq_oe.eq(1),
+                        pins.dq_o.eq(beat[:width]),
+                        pins.dqm.eq(~strobe[: width // 8]),
+                        beat.eq(beat >> width),
+                        strobe.eq(strobe >> (width // 8)),
+                    ]
+                    with m.If(stay < cycles(chip.t_wr)):
+                        m.d.sync += stay.eq(cycles(chip.t_wr))
+                with m.Else():
+                    command(_READ)
+                    m.d.comb += read_now.eq(1)
+                with m.If(step == columns - 1):
+                    m.next = "IDLE"
         return m
 
 

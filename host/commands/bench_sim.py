@@ -30,9 +30,9 @@ def bench_sim(
 
     plane_macs_per_s: 4096 * 4096 * 2 one-bit MACs over the wall-clock time of one call, on one
     core: packing of activations, program, simulation, memory traffic and outputs included.
-    fraction_of_bare: that rate over the rate of a bare loop, which does nothing but toggle the clock
-    of the same model with its array busy in every cycle out of the on-chip buffers. Rounds of
-    both alternate, so that both meet the same load of the machine.
+    fraction_of_bare: that rate over the rate of a bare loop, which does nothing but toggle the
+    clock of the same model, whose array is kept busy in every cycle out of the on-chip buffers.
+    Rounds of both alternate, so that both meet the same load of the machine.
     """
     n = k = 4096
     random = np.random.default_rng(1)

@@ -72,6 +72,9 @@ class TernaryDecoder(nn.Module):
         Shape; ``context`` positions at most per row.
     """
 
+    cosine: Tensor
+    sine: Tensor
+
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
         self.config = config

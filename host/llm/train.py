@@ -154,12 +154,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="python -m lutra.host.llm.train", description=(__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("--output", type=Path, default=SHIPPED, help="GGUF to write")
-    parser.add_argument("--steps", type=int, default=13500, help="updates (default %(default)s)")
+    parser.add_argument("--steps", type=int, default=12000, help="updates (default %(default)s)")
     parser.add_argument("--rows", type=int, default=8, help="windows per update")
     parser.add_argument("--context", type=int, default=512, help="tokens per window")
     parser.add_argument("--seed", type=int, default=1, help="seed (default %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="torch threads")
-    parser.add_argument("--minutes", type=float, help="end after this wall time at the latest")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=110.0,
+        help="end after this wall time at the latest; 0 for no limit (default %(default)s)",
+    )
     parser.add_argument("--no-compile", action="store_true", help="do without torch.compile")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from amaranth.hdl import Module, Signal
 
-from lutra.hw.bursts import Bursts, MemoryRequest, beat_address_bits
+from ...hw.bursts import Bursts, MemoryRequest, beat_address_bits
 
 from .faults import Fault
 from .harness import Harness, transfer

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
-from lutra.hw.config import Config
-from lutra.hw.packer import Packer
+from ...hw.config import Config
+from ...hw.packer import Packer
 
 from .faults import Fault
 from .harness import Harness, transfer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lutra.hw.config import Config
+from ...hw.config import Config
 
 __all__ = ["small_config"]
 

@@ -6,7 +6,6 @@ import re
 
 import pytest
 from amaranth.hdl import Module
-from amaranth.lib.wiring import connect
 
 from lutra.boards.link.baud import BaudError, baud_divisor
 from lutra.boards.link.uart import UartReceiver, UartTransmitter
