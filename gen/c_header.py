@@ -7,7 +7,6 @@ import enum
 from ..hw import isa
 from ..hw.config import Config
 from ..hw.registers import MAGIC, Control, Register, Status
-
 from .config_names import config_hash
 
 __all__ = ["c_header"]

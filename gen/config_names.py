@@ -44,9 +44,9 @@ def load_config(source: str | Path | Config) -> Config:
     ----------
     source : str, Path or Config
         A preset (``"w2a8"``), a name that is read as widths (``"w3a8"``, ``"w5a12"``,
-        ``"w3a3_bitserial"``: any processing element may follow; ``"w1p58a8"`` is ternary, which
-        takes two planes), the path of a TOML file whose keys are the fields of `Config`, or a
-        `Config`, returned as it is.
+        ``"w3a3_bitserial"``: any processing element may follow; ``"w1p58a8"`` is ternary, natively
+        unless an element follows), the path of a TOML file whose keys are the fields of `Config`,
+        or a `Config`, returned as it is.
 
     Raises
     ------
@@ -105,9 +105,10 @@ def _from_toml(text: str, name: str, where: str) -> Config:
 
 
 def _from_widths(name: str, parsed: re.Match[str]) -> Config:
-    weight_bits = 2 if parsed["weight"] == "1p58" else int(parsed["weight"])
+    ternary = parsed["weight"] == "1p58"
+    weight_bits = 2 if ternary else int(parsed["weight"])
     act_bits = int(parsed["act"])
-    pe = parsed["pe"] or "lut"
+    pe = parsed["pe"] or ("lut3" if ternary else "lut")
     if pe == "bitserial":
         # Such hardware runs every narrower activation, so there is no reason to build less than a
         # byte; one bit is fine here although no table could be made of it.
@@ -116,10 +117,15 @@ def _from_widths(name: str, parsed: re.Match[str]) -> Config:
         act_bits = max(act_bits, 8)
     # Widths are checked one after the other, so that the message names the one that is wrong.
     base = Config(name=name, weight_bits=weight_bits, psum_bits=64)
-    group = 3 if pe == "lut3" else base.lookup_group
-    shift = max(base.max_shift, weight_bits if pe in ("mac", "shiftadd") else 1)
-    shift = min(shift, 7)
-    probe = replace(base, pe=pe, act_bits=act_bits, lookup_group=group, max_shift=shift)
+    shape: dict[str, int] = {}
+    shift = base.max_shift
+    if pe == "lut3":
+        shape = {"lanes": 17, "tables": 6, "lookup_group": 3}
+    elif pe in ("mac", "shiftadd"):
+        # As many inputs as a beat holds digits of, so that a weight word comes every cycle.
+        shape = {"tables": 32 // weight_bits, "lookup_group": 1, "act_depth": 1024}
+        shift = min(7, max(shift, weight_bits))
+    probe = replace(base, pe=pe, act_bits=act_bits, max_shift=shift, **shape)
     # Wide activations need wide partial sums: whole bytes above what one contribution takes.
     return replace(probe, psum_bits=max(32, -(-probe.scaled_bits // 8) * 8))
 

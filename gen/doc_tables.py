@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..hw import isa, registers
-
 from .files import write_if_changed
 
 __all__ = ["isa_page", "register_page", "write_pages"]

@@ -16,7 +16,6 @@ from amaranth.lib import wiring
 
 from ..hw.config import Config
 from ..hw.core import Core
-
 from .config_names import config_hash, load_config
 from .files import write_if_changed
 from .manifest import manifest

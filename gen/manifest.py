@@ -13,7 +13,6 @@ from amaranth.lib import data, wiring
 from ..hw import isa
 from ..hw.config import Config
 from ..hw.registers import Control, Register, Status
-
 from .config_names import config_hash
 
 __all__ = ["core_ports", "derived_widths", "isa_tables", "manifest", "register_map"]

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
+
+# The products that NumPy is left with are small: more threads than one only wait for each other.
+# It counts its threads when it is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import typer
 

@@ -43,4 +43,21 @@ def _open_golden(_where: str, config: Config, **options: Any) -> Transport:
     return FunctionalDevice(config, **options)
 
 
-_OPENERS: dict[str, Callable[..., Transport]] = {"golden": _open_golden, "sim": _open_sim}
+def _open_serial(where: str, _config: Config, **options: Any) -> Transport:
+    from .serial_transport import SerialTransport
+
+    return SerialTransport(where, **options)
+
+
+def _open_board(_where: str, config: Config, **options: Any) -> Transport:
+    from .link_board import SimulatedBoardTransport
+
+    return SimulatedBoardTransport(config, **options)
+
+
+_OPENERS: dict[str, Callable[..., Transport]] = {
+    "board": _open_board,
+    "golden": _open_golden,
+    "serial": _open_serial,
+    "sim": _open_sim,
+}

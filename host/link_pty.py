@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import select
@@ -89,7 +88,7 @@ class PtyServer:
         tty.setraw(self._slave)  # bytes as they are, until the driver sets the port up
         self.path = os.ttyname(self._slave)
         self._wake, self._stop = os.pipe()
-        self._deaf = False
+        self._deaf = self._closed = False
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._serve, name="lutra-pty", daemon=True)
         self._thread.start()
@@ -106,11 +105,13 @@ class PtyServer:
                 self._thread.join()
 
     def close(self) -> None:
-        """Remove the port, and raise what went wrong in the device, if anything did."""
+        """Remove the port, and raise what went wrong in the device. Closing twice does nothing."""
+        if self._closed:
+            return
         self.unplug()
-        for handle in (self._wake, self._stop):
-            with contextlib.suppress(OSError):
-                os.close(handle)
+        self._closed = True
+        os.close(self._wake)
+        os.close(self._stop)
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure

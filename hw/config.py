@@ -138,8 +138,9 @@ class Config(MemoryWords):
             share = self.words_per_row(getattr(self, f"{what}_word_bits"))
             self._check(f"{what}_depth", getattr(self, f"{what}_depth") >= share,
                         f"at least the {share} words of a bus beat")  # fmt: skip
-        for what in ("weight", "psum"):
-            word = getattr(self, f"{what}_word_bits")
+        # These words share no beat; a weight word may leave the end of its beat unused.
+        whole = 1 << bits_for(self.weight_word_bits)
+        for what, word in (("weight", whole), ("psum", self.psum_word_bits)):
             self._check("axi_bits", self.axi_bits <= word,
                         f"at most the {word} bits of a {what} word")  # fmt: skip
 

@@ -15,7 +15,6 @@ from ..gen.config_names import canonical_toml, load_config
 from ..gen.elaborate import elaborate
 from ..gen.files import write_if_changed
 from ..hw.config import Config
-
 from .compile_cache import Build, cache_folder, cached_build
 
 __all__ = ["build_model", "verilog_of"]

@@ -18,7 +18,6 @@ from cocotb_tools.runner import Verilator
 from ..gen.config_names import load_config
 from ..gen.elaborate import TOP
 from ..hw.config import Config
-
 from .build_model import verilog_of
 from .compile_cache import Build, cached_build
 from .errors import RegressionError

@@ -16,7 +16,6 @@ import platformdirs
 from filelock import FileLock
 
 from ..gen.elaborate import TOP
-
 from .toolchain import (
     CPP_STANDARD,
     compiler_identity,

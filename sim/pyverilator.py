@@ -17,7 +17,6 @@ from ..gen.c_header import c_header
 from ..gen.config_names import load_config
 from ..gen.elaborate import TOP, elaborate
 from ..hw.config import Config
-
 from .compile_cache import Build, cached_build
 
 __all__ = ["PyVerilatorMissingError", "open_pyverilator"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from ..hw.registers import COUNTERS, Control, Register
-
 from .case import EXACT_COUNTERS, Case
 from .functional import FunctionalDevice
 

@@ -11,7 +11,6 @@ import numpy as np
 from ..gen.config_names import load_config
 from ..hw.config import Config
 from ..hw.registers import Register, Status
-
 from .build_model import build_model
 from .errors import AccessError, BusProtocolError, SimulationError
 from .model_library import Outcome, load_library

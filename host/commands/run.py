@@ -26,10 +26,12 @@ def run(
     config: Annotated[str, typer.Option(help="Configuration: preset, name or TOML file.")] = "w2a8",
     prompt: Annotated[str, typer.Option(help="Text to continue.")] = "def ",
     tokens: Annotated[int, typer.Option(min=1, help="Tokens to write at most.")] = 96,
-    model: Annotated[Path, typer.Option(help="GGUF file of the model.")] = SHIPPED,
+    model: Annotated[
+        Path, typer.Option(help="GGUF file of the model.", show_default="the shipped one")
+    ] = SHIPPED,
     device: Annotated[str, typer.Option(help="Device: sim or golden.")] = "sim",
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the likeliest token.")] = 0.0,
-    top_k: Annotated[int | None, typer.Option(min=1, help="Candidates to sample from.")] = None,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the likeliest token.")] = 0.8,
+    top_k: Annotated[int | None, typer.Option(min=1, help="Candidates to sample from.")] = 50,
     seed: Annotated[int, typer.Option(help="Seed of the sampling.")] = 0,
     check: Annotated[bool, typer.Option(help="Compare every integer with NumPy.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print figures as JSON.")] = False,
@@ -56,7 +58,7 @@ def run(
         # A token may end in the middle of a character.
         utf8 = codecs.getincrementaldecoder("utf-8")("replace")
         out = sys.stderr if as_json else sys.stdout
-        out.write(prompt)
+        out.write(prompt.rstrip())
         for token in session.write(
             prompt, count=tokens, temperature=temperature, top_k=top_k, seed=seed
         ):

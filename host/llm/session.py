@@ -89,7 +89,8 @@ class Session:
             The device gave another integer, or another text, than the reference.
         """
         tokenizer = self._checkpoint.tokenizer
-        start = [tokenizer.bos, *tokenizer.encode(prompt)]
+        # White space begins tokens and never ends them: a prompt cut behind it continues badly.
+        start = [tokenizer.bos, *tokenizer.encode(prompt.rstrip())]
 
         def tokens(decoder: Decoder) -> Iterator[int]:
             sampler = Sampler(temperature=temperature, top_k=top_k, seed=seed)

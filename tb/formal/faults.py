@@ -1,4 +1,4 @@
-"""Breaks a component on purpose: one expression of its source is another one."""
+"""Breaks a component on purpose: one expression of its source becomes another one."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import sys
 from dataclasses import dataclass
 from types import ModuleType
 
-__all__ = ["Fault", "broken_class"]
+__all__ = ["Fault", "changed_class"]
 
 
 @dataclass(frozen=True)
 class Fault:
     """A mistake somebody could have made.
 
-    A proof that never fails proves nothing. Every proof names a few such mistakes, and the tests
-    see it fail on each of them.
+    A proof that never fails proves nothing. Every proof names a few such mistakes, and is seen
+    to fail on each of them.
 
     Parameters
     ----------
     component : type
-        The class that has the mistake. Only instances made by the harness itself have it.
+        The class that has the mistake.
     old, new : str
         `old` occurs exactly once in the source of the component's module and is replaced by `new`.
     breaks : str
@@ -33,24 +33,35 @@ class Fault:
     breaks: str
 
 
-def broken_class(fault: Fault) -> type:
-    """The class of `fault.component` with the mistake in it.
+def changed_class(
+    cls: type, changes: list[tuple[str, str]], children: dict[str, type] | None = None
+) -> type:
+    """A copy of `cls` whose module has another text in some places, and other `children`.
+
+    Parameters
+    ----------
+    changes : list of (str, str)
+        Old and new text.
+    children : dict of str to type, optional
+        Classes that the module imports, by name, and what stands in for them.
 
     Raises
     ------
     ValueError
-        The text to replace is not there exactly once: the component was changed, and the
-        fault has to follow it.
+        An old text is not there exactly once: the component was changed, and what is written
+        here about it has to follow.
     """
-    original = sys.modules[fault.component.__module__]
+    original = sys.modules[cls.__module__]
     source = inspect.getsource(original)
-    if source.count(fault.old) != 1:
-        raise ValueError(
-            f"{fault.old!r} must occur once in {original.__name__}, not {source.count(fault.old)}"
-        )
+    for old, new in changes:
+        if source.count(old) != 1:
+            raise ValueError(
+                f"{old!r} must occur once in {original.__name__}, not {source.count(old)} times"
+            )
+        source = source.replace(old, new)
     module = ModuleType(original.__name__)
     module.__package__ = original.__package__
     module.__file__ = original.__file__
-    code = compile(source.replace(fault.old, fault.new), str(original.__file__), "exec")
-    exec(code, module.__dict__)
-    return module.__dict__[fault.component.__name__]
+    exec(compile(source, str(original.__file__), "exec"), module.__dict__)
+    module.__dict__.update(children or {})
+    return module.__dict__[cls.__name__]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, ClassVar
 
 from amaranth.asserts import AnyConst, AnySeq, Initial
@@ -17,7 +18,7 @@ from amaranth.hdl import (
     ValueLike,
 )
 
-from .faults import Fault, broken_class
+from .faults import Fault, changed_class
 
 __all__ = ["Harness", "past", "transfer"]
 
@@ -53,10 +54,20 @@ class Harness(Elaboratable):
         """Add the component, its surroundings and the claims."""
         raise NotImplementedError
 
-    def component(self, cls: type) -> Any:
-        """The class `cls`, with its mistake if it is to have one."""
-        fault = self._fault
-        return broken_class(fault) if fault and fault.component is cls else cls
+    def component(self, cls: type, *changes: tuple[str, str]) -> Any:
+        """The class `cls`, itself or its children with the mistake if there is to be one.
+
+        `changes` are made to its source in any case: constants that are too large to be proved.
+        """
+        fault, children = self._fault, {}
+        done = list(changes)
+        if fault and fault.component is cls:
+            done.append((fault.old, fault.new))
+        elif fault:
+            name = fault.component.__name__
+            if getattr(sys.modules[cls.__module__], name, None) is fault.component:
+                children[name] = changed_class(fault.component, [(fault.old, fault.new)])
+        return changed_class(cls, done, children) if done or children else cls
 
     def anything(self, shape: Any = 1, *, name: str) -> Any:
         """A value that the solver chooses anew in every cycle."""

@@ -14,10 +14,11 @@ from lutra.gen.config_names import (
     load_config,
     preset_names,
 )
-from lutra.hw.config import Config, ConfigError
+from lutra.hw.config import PROCESSING_ELEMENTS, Config, ConfigError
 
 ISSUE_PRESETS = {"w1a8", "w2a8", "w4a8", "w2a4", "w4a16", "tiny", "lut_tensor_core",
-                 "w2a2_bitserial"}  # fmt: skip
+                 "w2a2_bitserial", "w1p58a8", "w2a8_add", "w2a8_mac", "w4a8_shiftadd",
+                 "w2a8_q8", "w4a8_bf16"}  # fmt: skip
 
 
 def test_presets_are_there_and_load():
@@ -43,7 +44,14 @@ def test_published_shape():
         ("w3a8", 3, 8, 32, "lut"),
         ("w5a12", 5, 12, 40, "lut"),
         ("w8a16", 8, 16, 40, "lut"),
-        ("w1p58a8", 2, 8, 32, "lut"),
+        ("w1p58a8", 2, 8, 32, "lut3"),
+        ("w1p58a16", 2, 16, 40, "lut3"),
+        ("w1p58a8_lut", 2, 8, 32, "lut"),
+        ("w2a8_lut3", 2, 8, 32, "lut3"),
+        ("w3a8_add", 3, 8, 32, "add"),
+        ("w3a8_mac", 3, 8, 32, "mac"),
+        ("w4a8_mac", 4, 8, 32, "mac"),
+        ("w8a8_shiftadd", 8, 8, 32, "shiftadd"),
         ("w3a3_bitserial", 3, 8, 32, "bitserial"),
         ("w1a1_bitserial", 1, 8, 32, "bitserial"),
         ("w4a12_bitserial", 4, 12, 40, "bitserial"),
@@ -56,10 +64,35 @@ def test_parsed_names(name, weight_bits, act_bits, psum_bits, pe):
     assert (config.psum_bits, config.pe) == (psum_bits, pe)
 
 
-@given(weight=st.integers(1, 8), act=st.integers(2, 16), pe=st.sampled_from(["", "_bitserial"]))
+@given(
+    weight=st.sampled_from([*range(1, 9), "1p58"]),
+    act=st.integers(2, 16),
+    pe=st.sampled_from(["", *(f"_{pe}" for pe in PROCESSING_ELEMENTS)]),
+)
 def test_every_name_of_legal_widths_can_be_built(weight, act, pe):
     config = load_config(f"w{weight}a{act}{pe}")
     assert config.psum_bits >= config.scaled_bits
+    # A weight word comes every cycle, and fills the bus.
+    assert config.beats_per_row(config.weight_word_bits) == 1
+    assert config.weight_word_bits > 0.87 * config.axi_bits
+
+
+def test_presets_of_elements():
+    ternary, two_planes = load_config("w1p58a8"), load_config("w2a8")
+    assert ternary.pe == "lut3"
+    lookups = [c.rows * c.lanes * c.tables for c in (ternary, two_planes)]
+    planes = (1, 2)
+    each, other = (c.plane_macs_per_cycle / n / p for c, n, p in
+                   zip((ternary, two_planes), lookups, planes, strict=True))  # fmt: skip
+    assert each == 1.5 * other
+    for name, digits in (("w2a8_mac", 1), ("w4a8_shiftadd", 1), ("w2a8_add", 2), ("w2a8_q8", 2)):
+        config = load_config(name)
+        same = load_config("w4a8" if config.weight_bits == 4 else "w2a8")
+        assert config.weight_word_bits == same.weight_word_bits
+        macs = same.plane_macs_per_cycle / same.weight_bits
+        assert config.plane_macs_per_cycle / digits == macs
+    assert load_config("w4a8_bf16").max_exponent == 15
+    assert load_config("w2a8_q8").stored_entry_bits == 8
 
 
 @pytest.mark.parametrize(
