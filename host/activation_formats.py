@@ -11,9 +11,9 @@ e4m3, e5m2          float8 (OCP; e4m3 without infinities)      ``x / s``, s = ``
 bf16, fp16          bfloat16, IEEE half precision              ``x``, s = 1
 ==================  =========================================  ====================================
 
-Everything rounds to nearest, ties to even, and s is a float32; ``x / s`` becomes a float32 on its way
-to a floating-point format. Arrays that are in the format already (integers, or the number types of
-ml_dtypes and NumPy) are taken as they are, with s = 1.
+Everything rounds to nearest, ties to even, and s is a float32; ``x / s`` becomes a float32 on its
+way to a floating-point format. Arrays that are in the format already (integers, or the number types
+of ml_dtypes and NumPy) are taken as they are, with s = 1.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ _INTEGERS = {"int4": 4, "int8": 8, "int16": 16}
 #: Names of all formats.
 FORMATS: tuple[str, ...] = (*_INTEGERS, "uint8", *NUMBER_TYPES)
 
-#: What float32 scales and double quotients add to half a step of an integer format.
-_SLACK = 1 + 2.0**-20
+#: What the rounding of a scale to float32 adds to half a step, at 255 steps from zero.
+_SLACK = 1 + 2.0**-14
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -103,7 +103,8 @@ def format_activations(x: np.ndarray, format: str) -> FormattedActivations:
     if x.ndim != 2 or 0 in x.shape:
         raise ShapeError(f"x must have shape [M, K], both at least 1, not {x.shape}")
     exact = x.dtype == NUMBER_TYPES[format] if format in NUMBER_TYPES else x.dtype.kind in "iu"
-    reals = x if exact and x.dtype.kind in "iu" else x.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        reals = x if exact and x.dtype.kind in "iu" else x.astype(np.float64)
     if reals.dtype.kind == "f" and not np.isfinite(reals).all():
         raise RangeError("x must be finite")
     if exact:
@@ -176,7 +177,8 @@ def _floating(x: np.ndarray, format: str) -> FormattedActivations:
 
 def _scales(wanted: np.ndarray) -> np.ndarray:
     """Float32 scales, as float64: 1 for rows of zeros."""
-    single = np.maximum(wanted, np.finfo(np.float32).tiny).astype(np.float32)
+    with np.errstate(over="ignore"):
+        single = np.maximum(wanted, np.finfo(np.float32).tiny).astype(np.float32)
     if not np.isfinite(single).all():
         raise RangeError("x must be within the range of float32")
     return np.where(wanted > 0, single.astype(np.float64), 1.0)

@@ -11,8 +11,8 @@ even) are in ``[-2**(A-1), 2**(A-1) - 1]``. The hardware shifts a block's contri
 where that is more. Blocks with smaller units than the reference take the reference itself: they
 lose the low bits that are too far below the row's largest block, and no other.
 
-Rounding is off by half a unit at most, ``|v - v'| <= 2**(e-1)``, and since the next smaller unit did
-not fit, by ``max|v| / (2**(A-1) - 1/2)`` of a block's largest value where the reference is no limit.
+Rounding is off by half a unit at most, ``|v - v'| <= 2**(e-1)``. Where the reference is no limit,
+the next smaller unit did not fit, and that is at most ``max|v| / (2**(A-1) - 1/2)``.
 """
 
 from __future__ import annotations

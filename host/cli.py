@@ -20,6 +20,7 @@ from .commands.bench_sim import bench_sim
 from .commands.configs import configs
 from .commands.formats import formats
 from .commands.gen import gen
+from .commands.info import info
 from .commands.run import run
 from .commands.tb import tb
 from .errors import LutraError
@@ -41,6 +42,7 @@ app.add_typer(bench, name="bench")
 app.command()(configs)
 app.command()(formats)
 app.command()(gen)
+app.command()(info)
 app.command()(run)
 app.command()(tb)
 bench.command("cycles")(bench_cycles)

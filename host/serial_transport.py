@@ -188,6 +188,8 @@ class _SerialLine:
 
     def __init__(self, name: str, baud: int, timeout: float) -> None:
         self.name = name
+        if not name:
+            raise PortError(f"the port must be named, as in serial:/dev/ttyUSB0{_others(name)}")
         try:
             self._port = serial.serial_for_url(
                 name, baudrate=baud, timeout=timeout, write_timeout=timeout, exclusive=True

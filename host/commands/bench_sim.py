@@ -30,9 +30,9 @@ def bench_sim(
 
     plane_macs_per_s: 4096 * 4096 * 2 one-bit MACs over the wall-clock time of one call, on one
     core: packing of activations, program, simulation, memory traffic and outputs included.
-    fraction_of_bare: that rate over the rate of a bare loop, which does nothing but toggle the
-    clock of the same model, whose array is kept busy in every cycle out of the on-chip buffers.
-    Rounds of both alternate, so that both meet the same load of the machine.
+    fraction_of_bare: busy cycles of the array a second, over those of a bare loop, which does
+    nothing but toggle the clock of the same model, whose array is kept busy out of the on-chip
+    buffers (docs/simulation.md). Rounds of both alternate, so that both meet the same load.
     """
     n = k = 4096
     random = np.random.default_rng(1)
@@ -49,16 +49,12 @@ def bench_sim(
             device.matmul(x, weights)
             calls.append(time.perf_counter() - begin)
             loops.append(bare.bare(_BARE_CYCLES))
-        busy_rate = _BARE_CYCLES * _busy_share(bare) / min(loops)
-        cycles = device.counters["cycles"]
-        passes = device.config.act_bits if device.config.pe == "bitserial" else 1
-    plane_macs = n * k * 2
-    rate = plane_macs / min(calls)
-    bare_rate = busy_rate * device.config.plane_macs_per_cycle / passes
+        bare_busy = _BARE_CYCLES * _busy_share(bare) / min(loops)
+        counters = device.counters
     figures = [
-        Figure("sim.plane_macs_per_s", rate, "1/s"),
-        Figure("sim.fraction_of_bare", rate / bare_rate, "1"),
-        Figure("sim.cycles_per_s", cycles / min(calls), "1/s"),
+        Figure("sim.plane_macs_per_s", n * k * 2 / min(calls), "1/s"),
+        Figure("sim.fraction_of_bare", counters["array_busy"] / min(calls) / bare_busy, "1"),
+        Figure("sim.cycles_per_s", counters["cycles"] / min(calls), "1/s"),
         Figure("sim.bare_cycles_per_s", _BARE_CYCLES / min(loops), "1/s"),
     ]
     print_figures(figures, as_json=as_json, title=f"simulation of {config}")

@@ -30,9 +30,9 @@ def run(
         Path, typer.Option(help="GGUF file of the model.", show_default="the shipped one")
     ] = SHIPPED,
     device: Annotated[str, typer.Option(help="Device: sim or golden.")] = "sim",
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the likeliest token.")] = 0.8,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the likeliest token.")] = 0.7,
     top_k: Annotated[int | None, typer.Option(min=1, help="Candidates to sample from.")] = 50,
-    seed: Annotated[int, typer.Option(help="Seed of the sampling.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the sampling.")] = 4,
     check: Annotated[bool, typer.Option(help="Compare every integer with NumPy.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print figures as JSON.")] = False,
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from amaranth.asserts import AnyConst, AnySeq, Initial
 from amaranth.hdl import (
@@ -20,7 +20,18 @@ from amaranth.hdl import (
 
 from .faults import Fault, changed_class
 
-__all__ = ["Harness", "past", "transfer"]
+__all__ = ["Followed", "Harness", "past", "transfer"]
+
+
+class Followed(NamedTuple):
+    """See `Harness.follow`.
+
+    `due`: the item is the next to leave; `its`: its value; `level`: how many are inside.
+    """
+
+    due: Value
+    its: Value
+    level: Value
 
 
 class Harness(Elaboratable):
@@ -95,6 +106,24 @@ class Harness(Elaboratable):
     def claim_offered(self, stream: Any, name: str) -> None:
         """The component keeps that rule of streams on its output, whatever the stalls."""
         self.claim(name, self._stays(stream))
+
+    def follow(self, enters: ValueLike, value: ValueLike, leaves: ValueLike) -> Followed:
+        """Follow one item, of the solver's choice, through whatever holds items in order.
+
+        An item enters with `value` and leaves in a later cycle. What is proved of the item that
+        is followed holds for each, as any could have been chosen.
+        """
+        m, value = self.module, Value.cast(value)
+        chosen = self.anything(name="chosen")
+        inside, ahead = Signal(name="inside"), Signal(5, name="ahead")
+        level, its = Signal(5, name="level"), Signal(len(value), name="its")
+        was_chosen = Signal(name="was_chosen")
+        m.d.sync += level.eq(level + enters - leaves)
+        with m.If(enters & chosen & ~was_chosen):
+            m.d.sync += [was_chosen.eq(1), inside.eq(1), ahead.eq(level - leaves), its.eq(value)]
+        with m.Elif(leaves & inside):
+            m.d.sync += [ahead.eq(ahead - 1), inside.eq(ahead != 0)]
+        return Followed(inside & (ahead == 0), its, level)
 
     def _stays(self, stream: Any) -> Value:
         refused = past(self.module, stream.valid & ~stream.ready)

@@ -19,11 +19,11 @@ SMALL = {"act_depth": 16, "weight_depth": 16, "scale_depth": 16, "psum_depth": 1
 
 def layout_of(k: int, *, exponent_bits: int = 2, group_size: int | None = None) -> MatrixLayout:
     config = Config(
-        lanes=4, tables=1, lookup_group=4, act_exponent_bits=exponent_bits, psum_bits=64,
-        axi_bits=16 * 2, **SMALL,
+        lanes=8, tables=1, lookup_group=4, act_exponent_bits=exponent_bits, psum_bits=64,
+        axi_bits=32, **SMALL,
     )  # fmt: skip
-    codes = np.ones((4, k), np.uint8)
-    scales = None if group_size is None else np.ones((4, -(-k // group_size)), int) + 1
+    codes = np.ones((8, k), np.uint8)
+    scales = None if group_size is None else np.ones((8, -(-k // group_size)), int) + 1
     weights = QuantizedMatrix.from_codes(codes, 1, group_size=group_size, group_scales=scales)
     return MatrixLayout.of(weights, config)
 
@@ -77,29 +77,17 @@ def test_mantissas_and_exponents_are_those_of_the_definition(
 
 def test_blocks_of_a_row_that_are_far_apart():
     layout = layout_of(8, exponent_bits=2)
-    coded = block_scaled(
-        np.array([[127.0, 0, 0, 0, 2**-10, 8, 0, 0]]) * 16, layout, mantissa_bits=8
-    )
-    # The second block would take 2**-4 * 16, the first 16; three steps of a factor two are there.
+    values = np.array([[127.0, 0, 0, 0, 2**-10, 8, 0, 0]]) * 16
+    coded = block_scaled(values, layout, mantissa_bits=8)
+    # The second block's own unit is 1, the first one's 16: more than 2**3 apart.
     assert coded.references.tolist() == [1]
     assert coded.exponents.tolist() == [[3, 0]]
     assert coded.mantissas.tolist() == [[127, 0, 0, 0, 0, 64, 0, 0]]
 
 
 def test_groups_begin_new_blocks():
-    assert block_of_inputs(layout_of(11, group_size=5)).tolist() == [
-        0,
-        0,
-        0,
-        0,
-        1,
-        2,
-        2,
-        2,
-        2,
-        3,
-        4,
-    ]
+    blocks = block_of_inputs(layout_of(11, group_size=5))
+    assert blocks.tolist() == [0, 0, 0, 0, 1, 2, 2, 2, 2, 3, 4]
 
 
 @pytest.mark.parametrize("bits", [1, 9])

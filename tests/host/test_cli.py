@@ -32,7 +32,17 @@ def main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | None:
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["gen"], ["configs"], ["run"], ["tb"], ["bench"], ["bench", "cycles"], ["bench", "sim"]],
+    [
+        [],
+        ["gen"],
+        ["configs"],
+        ["info"],
+        ["run"],
+        ["tb"],
+        ["bench"],
+        ["bench", "cycles"],
+        ["bench", "sim"],
+    ],
 )
 def test_help(command: list[str]):
     result = runner.invoke(cli.app, [*command, "--help"])
@@ -89,6 +99,13 @@ def test_configs():
     listed = json.loads(runner.invoke(cli.app, ["configs", "w3a8", "--json"]).stdout)
     assert listed["configurations"][0]["configuration"]["weight_bits"] == 3
     assert listed["configurations"][0]["derived"]["k_block"] == 32
+
+
+def test_info():
+    result = runner.invoke(cli.app, ["info"])
+    assert result.exit_code == 0
+    assert "verilator" in result.stdout
+    assert "cache" in result.stdout
 
 
 def test_bench_cycles():
