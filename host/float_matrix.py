@@ -9,7 +9,7 @@ import numpy as np
 from .accelerator import Accelerator
 from .activation_formats import FormattedActivations, format_activations
 from .block_scaling import block_of_inputs, block_scaled
-from .errors import UnsupportedFormatError
+from .device_activations import encode_activations
 from .quantized_matrix import QuantizedMatrix
 
 __all__ = ["FloatMatrix"]
@@ -99,15 +99,18 @@ class FloatMatrix:
         DtypeError, ShapeError, RangeError
         """
         acts = x if isinstance(x, FormattedActivations) else format_activations(x, format)
-        integers, exponents, factors, zeros, bits = self._encode(acts, mantissa_bits)
+        coded = encode_activations(acts, self._loaded.layout, mantissa_bits=mantissa_bits)
         serial = self._device.config.pe == "bitserial"
         acc = self._device.matmul(
-            integers, self._loaded, exponents=exponents, act_bits=bits if serial else None
+            coded.integers,
+            self._loaded,
+            exponents=coded.exponents,
+            act_bits=coded.bits if serial else None,
         ).astype(np.int64)
-        if zeros.any():
-            acc -= zeros[:, None] * self._sums
+        if coded.zero_points.any():
+            acc -= coded.zero_points[:, None] * self._sums
         with np.errstate(over="ignore", under="ignore"):
-            return (acc * factors[:, None] * self._row_scales).astype(np.float32)
+            return (acc * coded.factors[:, None] * self._row_scales).astype(np.float32)
 
     def error_bound(
         self,
@@ -130,9 +133,9 @@ class FloatMatrix:
         errors = np.maximum.reduceat(acts.errors, starts, axis=1)
         largest = np.maximum.reduceat(np.abs(acts.reals), starts, axis=1)
         if acts.floating:
-            half = block_scaled(
-                acts.values, self._loaded.layout, mantissa_bits=self._bits(mantissa_bits)
-            ).units / 2  # fmt: skip
+            bits = self._device.config.act_bits if mantissa_bits is None else mantissa_bits
+            coded = block_scaled(acts.values, self._loaded.layout, mantissa_bits=bits)
+            half = coded.units / 2
             errors = errors + half * acts.scales[:, None]
         scales = np.abs(self._row_scales)
         wrong = errors @ self._magnitudes.T * scales
@@ -142,32 +145,3 @@ class FloatMatrix:
     def free(self) -> None:
         """Give the device's memory back. Freeing twice does nothing."""
         self._loaded.free()
-
-    # --------------------------------------------------------------------------------------------
-
-    def _bits(self, mantissa_bits: int | None) -> int:
-        return self._device.config.act_bits if mantissa_bits is None else mantissa_bits
-
-    def _encode(
-        self, acts: FormattedActivations, mantissa_bits: int | None
-    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, np.ndarray, int]:
-        """Integers, exponents, factors of rows, zero points, and width for the device."""
-        config = self._device.config
-        if acts.floating:
-            if not config.act_exponent_bits:
-                raise UnsupportedFormatError(
-                    f"{acts.format} activations have an exponent for each row and K block; "
-                    f"configuration {config.name!r} has none (act_exponent_bits = 0)"
-                )
-            bits = self._bits(mantissa_bits)
-            coded = block_scaled(acts.values, self._loaded.layout, mantissa_bits=bits)
-            factors = np.ldexp(acts.scales, coded.references)
-            return coded.mantissas, coded.exponents, factors, acts.zero_points, bits
-        bits = 8 if acts.format == "uint8" else int(acts.format.removeprefix("int"))
-        if bits > config.act_bits:
-            raise UnsupportedFormatError(
-                f"{acts.format} activations need act_bits of at least {bits}; configuration "
-                f"{config.name!r} has {config.act_bits}"
-            )
-        moved = 128 if acts.format == "uint8" else 0
-        return acts.values - moved, None, acts.scales, acts.zero_points - moved, bits

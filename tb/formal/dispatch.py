@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 
-from lutra.hw.dispatch import Dispatch
-from lutra.hw.isa import ENGINES, LAYOUTS, Opcode
+from ...hw.dispatch import Dispatch
+from ...hw.isa import ENGINES, LAYOUTS, Opcode
 
 from .faults import Fault
 from .harness import Harness, transfer
