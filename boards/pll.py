@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-__all__ = ["FAMILIES", "ClockError", "PllSettings", "pll_settings"]
-
-#: Families that have a generator here.
-FAMILIES = ("ecp5", "gowin", "xc7")
+__all__ = ["ClockError", "PllSettings", "pll_settings"]
 
 #: Relative error of a frequency that is taken for the one asked for.
 _TOLERANCE = 0.005
@@ -20,14 +17,16 @@ class ClockError(ValueError):
 
 @dataclass(frozen=True)
 class PllSettings:
-    """One setting: ``f_out = f_in * multiply / (divide * output)``.
+    """One setting of a clock generator.
 
     Attributes
     ----------
-    divide, multiply, output : int
-        Of the input, of the feedback, and of the oscillator for the output.
+    divide, multiply : int
+        Of the input, and of the feedback.
+    output : int
+        Divider between oscillator and output.
     frequency : float
-        Output, in Hz.
+        Of the output, in Hz.
     """
 
     divide: int
@@ -36,11 +35,39 @@ class PllSettings:
     frequency: float
 
 
-def pll_settings(family: str, f_in: float, f_out: float) -> PllSettings:
-    """Setting that comes nearest to `f_out`, and among equals has the fastest comparison.
+@dataclass(frozen=True)
+class _Limits:
+    """What a generator can do; frequencies in MHz.
 
-    Limits are those of the slowest grade: ECP5 (Lattice FPGA-DS-02012, table 3.30), Gowin GW1N and
-    GW2A (UG286E, rPLL), 7-series PLLE2 (Xilinx DS181, table 38).
+    Where the feedback is taken `behind` the output divider, that divider changes the oscillator
+    and not the output: ``f_out = f_in * multiply / divide``. Else ``f_out`` is that, divided by
+    `output`.
+    """
+
+    behind: bool
+    divides: range
+    multiplies: range
+    outputs: Sequence[int]
+    compared: tuple[float, float]
+    oscillator: tuple[float, float]
+
+
+#: For the slowest grades. ECP5: as prjtrellis' ecppll has them. Gowin rPLL: UG286 and the data sheet
+#: of the GW1NR-9. 7-series PLLE2: DS181, grade -1.
+_LIMITS = {
+    "ecp5": _Limits(
+        True, range(1, 129), range(1, 129), range(1, 129), (3.125, 400), (400, 800)
+    ),
+    "gowin": _Limits(
+        True, range(1, 65), range(1, 65), (2, 4, 8, 16, 32, 48, 64, 80, 96, 112, 128),
+        (3, 400), (400, 1000),
+    ),
+    "xc7": _Limits(False, range(1, 57), range(2, 65), range(1, 129), (19, 450), (800, 1600)),
+}  # fmt: skip
+
+
+def pll_settings(family: str, f_in: float, f_out: float) -> PllSettings:
+    """Setting that comes nearest to `f_out`; of equal ones, that with the fastest comparison.
 
     Raises
     ------
@@ -50,49 +77,35 @@ def pll_settings(family: str, f_in: float, f_out: float) -> PllSettings:
     Examples
     --------
     >>> pll_settings("ecp5", 25e6, 40e6)
-    PllSettings(divide=5, multiply=8, output=15, frequency=40000000.0)
+    PllSettings(divide=5, multiply=8, output=10, frequency=40000000.0)
     """
-    if family not in FAMILIES:
-        raise ClockError(f"clock of {family} boards must be the oscillator's {f_in / 1e6:g} MHz")
-    settings = list(_all(family, f_in))
-    best = min(settings, key=lambda s: (abs(s.frequency - f_out), s.divide))
+    if family not in _LIMITS:
+        raise ClockError(
+            f"clock must be the oscillator's {f_in / 1e6:g} MHz on {family} boards, "
+            f"not {f_out / 1e6:g} MHz"
+        )
+    settings = list(_all(_LIMITS[family], f_in))
+    best = min(settings, key=lambda s: (abs(s.frequency - f_out), s.divide, s.output))
     if abs(best.frequency - f_out) > _TOLERANCE * f_out:
         near = sorted({s.frequency for s in settings}, key=lambda f: abs(f - f_out))[:3]
         text = ", ".join(f"{f / 1e6:g}" for f in sorted(near))
         raise ClockError(
-            f"clock must be one that {family} makes of {f_in / 1e6:g} MHz, near {text}, "
+            f"clock must be one that {family} makes of {f_in / 1e6:g} MHz (near {text}), "
             f"not {f_out / 1e6:g} MHz"
         )
     return best
 
 
-def _all(family: str, f_in: float) -> Iterator[PllSettings]:
-    """Every setting within the limits of a family; with the oscillator as slow as it may be."""
-    if family == "xc7":
-        for divide in range(1, 57):
-            if not 19e6 <= f_in / divide <= 450e6:
-                continue
-            for multiply in range(2, 65):
-                oscillator = f_in / divide * multiply
-                if 800e6 <= oscillator <= 1600e6:
-                    for output in range(1, 129):
-                        yield PllSettings(divide, multiply, output, oscillator / output)
-        return
-    # The feedback is taken behind the output divider, which does not change the output then.
-    least, low, high, top, outputs = {
-        "ecp5": (10e6, 400e6, 800e6, 400e6, range(1, 129)),
-        "gowin": (3e6, 500e6, 1000e6, 500e6, (2, 4, 8, 16, 32, 48, 64, 80, 96, 112, 128)),
-    }[family]
-    largest = 128 if family == "ecp5" else 64
-    for divide in range(1, largest + 1):
-        if f_in / divide < least and divide > 1 and family == "gowin":
-            break
-        if f_in / divide < least / 3:
-            break
-        for multiply in range(1, largest + 1):
-            frequency = f_in / divide * multiply
-            if frequency > top:
-                break
-            fitting = [o for o in outputs if low <= frequency * o <= high]
-            if fitting:
-                yield PllSettings(divide, multiply, fitting[0], frequency)
+def _all(limits: _Limits, f_in: float) -> Iterator[PllSettings]:
+    for divide in limits.divides:
+        compared = f_in / divide
+        if not limits.compared[0] <= compared / 1e6 <= limits.compared[1]:
+            continue
+        for multiply in limits.multiplies:
+            for output in limits.outputs:
+                oscillator = compared * multiply * (output if limits.behind else 1)
+                if not limits.oscillator[0] <= oscillator / 1e6 <= limits.oscillator[1]:
+                    continue
+                yield PllSettings(divide, multiply, output, oscillator / output)
+                if limits.behind:
+                    break  # any further one changes the oscillator only

@@ -99,12 +99,12 @@ class Executor(Component):
             Space.MEMORY: self._memory_bytes,
             Space.LINK: 4 * len(LinkWord),
         }
-        behind, inside, aligned = Signal(33), Signal(), Signal()
-        m.d.comb += behind.eq(header.address + header.count)
+        behind, size, inside, aligned = Signal(33), Signal(33), Signal(), Signal()
         with m.Switch(space):
-            for which, size in sizes.items():
+            for which, its_size in sizes.items():
                 with m.Case(which):
-                    m.d.comb += inside.eq(behind <= size)
+                    m.d.comb += size.eq(its_size)
+        m.d.comb += [behind.eq(header.address + header.count), inside.eq(behind <= size)]
         m.d.comb += aligned.eq(
             (space == Space.MEMORY) | ~Cat(header.address[:2], header.count[:2]).any()
         )
@@ -131,7 +131,7 @@ class Executor(Component):
         }
 
         # The access under way: `place` walks through the bytes; a word is moved at a time.
-        place, left = Signal(32), Signal(16)
+        place, left = Signal(range(max(sizes.values()))), Signal(16)
         word, strobe = Signal(32), Signal(4)
         ports = {Space.REGISTERS: self.registers, Space.MEMORY: self.memory}
         done, found, access = Signal(), Signal(32), Signal()
@@ -153,7 +153,7 @@ class Executor(Component):
                         m.d.comb += found.eq(value)
 
         status, more = Signal(Status), Signal()
-        outgoing = Cat(status, header.as_value()[8:])
+        turned = Cat(header.as_value()[8:], header.as_value()[:8])  # eight times: as before
         sent = self.reply.valid & self.reply.ready
         with m.FSM():
             with m.State("IDLE"):
@@ -220,11 +220,11 @@ class Executor(Component):
             with m.State("REPLY"):
                 m.d.comb += [
                     self.reply.valid.eq(1),
-                    reply.data.eq(outgoing.word_select(index, 8)),
+                    reply.data.eq(Mux(index == 0, status, header.as_value()[:8])),
                     reply.last.eq((index == HEADER_BYTES - 1) & ~more),
                 ]
                 with m.If(sent):
-                    m.d.sync += index.eq(index + 1)
+                    m.d.sync += [index.eq(index + 1), header.eq(turned)]
                     with m.If(index == HEADER_BYTES - 1):
                         m.next = "IDLE"
                         with m.If(more):

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import Component
 from .block_ram import BlockRam
 from .sdram import SdramController
 from .sdram_chip import SdramChip
+from .sdram_pads import capture_delay
 from .spram import SPRAM_WORDS, Spram
 
 __all__ = ["Memory", "OnChip", "Sdram", "UltraPlus"]
@@ -60,18 +61,18 @@ class UltraPlus(Memory):
 
 @dataclass(frozen=True)
 class Sdram(Memory):
-    """A chip on the board; `late` as of `SdramController`."""
+    """A chip on the board, behind `SdramPads`."""
 
     chip: SdramChip
-    late: int = 0
 
     @classmethod
-    def of(cls, chip: SdramChip, *, late: int = 0) -> Sdram:
+    def of(cls, chip: SdramChip) -> Sdram:
         """All of a chip."""
-        return cls(chip.size, chip, late)
+        return cls(chip.size, chip)
 
     def create(self, data_bits: int, clock_hz: float) -> Component:
-        return SdramController(self.chip, data_bits=data_bits, clock_hz=clock_hz, late=self.late)
+        late = capture_delay(clock_hz)
+        return SdramController(self.chip, data_bits=data_bits, clock_hz=clock_hz, late=late)
 
     def __str__(self) -> str:
         return f"{self.size >> 20} MiB of SDRAM ({self.chip.name})"

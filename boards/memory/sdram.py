@@ -42,7 +42,7 @@ class SdramController(Component):
         Width of a beat, a power-of-two multiple of the chip's.
     clock_hz : float
     late : int
-        Whole cycles by which the pads delay what they read, 0 to 2.
+        Whole cycles that the pads add between a command and its data, 0 to 3.
 
     Attributes
     ----------
@@ -63,8 +63,8 @@ class SdramController(Component):
             )
         if columns > 1 << chip.column_bits:
             raise ValueError(f"Data width must not exceed a row, as {data_bits!r} does")
-        if not 0 <= late <= 2:
-            raise ValueError(f"Late must be from 0 to 2, not {late!r}")
+        if not 0 <= late <= 3:
+            raise ValueError(f"Late must be from 0 to 3, not {late!r}")
         self._chip = chip
         self._timing = SdramTiming(chip, clock_hz)
         self._columns = columns

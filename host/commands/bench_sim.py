@@ -23,7 +23,7 @@ _BARE_CYCLES = 200_000
 
 def bench_sim(
     config: Annotated[str, typer.Option(help="Configuration.")] = "w2a8",
-    repeat: Annotated[int, typer.Option(min=1, help="Rounds; the fastest counts.")] = 7,
+    repeat: Annotated[int, typer.Option(min=1, help="Rounds; the fastest counts.")] = 15,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Measure products of 1x4096x4096, two-bit weights, through Accelerator.matmul.

@@ -21,8 +21,8 @@ class SdramModel:
     written give what the chip last held: nothing, an error.
     """
 
-    def __init__(self, chip: SdramChip, pins: Any, clock_hz: float) -> None:
-        self.chip, self.pins = chip, pins
+    def __init__(self, chip: SdramChip, pins: Any, clock_hz: float, late: int = 0) -> None:
+        self.chip, self.pins, self.late = chip, pins, late
         self.period = 1e9 / clock_hz
         self.words: dict[int, int] = {}
         self.commands: dict[str, int] = dict.fromkeys(_NAMES.values(), 0)
@@ -56,12 +56,12 @@ class SdramModel:
                 assert v["clk_en"], "command without a clock"
                 word = self.execute(name, v)
                 if word is not None:
-                    coming.append((chip.cas_latency - 2, word))
+                    coming.append((chip.cas_latency - 2 + self.late, word))
             ctx.set(pins.dq_i, 0xBAD)
             for left, word in coming:
                 if left == 0:
                     ctx.set(pins.dq_i, word)
-                    assert not v["dq_oe"], "both drive the data lines"
+                    assert self.late or not v["dq_oe"], "both drive the data lines"
             coming = [(left - 1, word) for left, word in coming if left]
             if self.refreshed:
                 behind = self.now - self.refreshed[0] - len(self.refreshed) * self.share

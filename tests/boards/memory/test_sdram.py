@@ -10,6 +10,7 @@ import pytest
 
 from lutra.boards.memory.sdram import SdramController
 from lutra.boards.memory.sdram_chip import SDR_16M16, SdramTiming
+from lutra.boards.memory.sdram_pads import SdramClockError, capture_delay
 
 from ...hw.helpers import simulate
 from .sdram_chip_model import SdramModel
@@ -36,7 +37,7 @@ def test_timing_in_cycles() -> None:
         (48, 0, "Data width must be 16 times a power of two, not 48"),
         (8, 0, "Data width must be 16 times a power of two, not 8"),
         (512, 0, "Data width must not exceed a row, as 512 does"),
-        (64, 3, "Late must be from 0 to 2, not 3"),
+        (64, 4, "Late must be from 0 to 3, not 4"),
     ],
 )
 def test_init_wrong(data_bits: int, late: int, message: str) -> None:
@@ -45,9 +46,9 @@ def test_init_wrong(data_bits: int, late: int, message: str) -> None:
 
 
 class Bench:
-    def __init__(self, data_bits: int, clock_hz: float, chip=CHIP) -> None:
-        self.dut = SdramController(chip, data_bits=data_bits, clock_hz=clock_hz)
-        self.model = SdramModel(chip, self.dut.pins, clock_hz)
+    def __init__(self, data_bits: int, clock_hz: float, chip=CHIP, late: int = 0) -> None:
+        self.dut = SdramController(chip, data_bits=data_bits, clock_hz=clock_hz, late=late)
+        self.model = SdramModel(chip, self.dut.pins, clock_hz, late)
         self.answers: list[tuple[int, int]] = []  # (cycle, data)
         self.cycle = 0
 
@@ -73,12 +74,14 @@ class Bench:
         simulate(self.dut, bench, background=[self.model.run, self.collect], cycles=cycles)
 
 
-@pytest.mark.parametrize(("data_bits", "clock_hz", "cas_latency"), [
-    (32, 50e6, 2), (64, 62.5e6, 3), (16, 100e6, 3), (256, 25e6, 2), (128, 133e6, 3),
+@pytest.mark.parametrize(("data_bits", "clock_hz", "cas_latency", "late"), [
+    (32, 50e6, 2, 0), (64, 62.5e6, 3, 1), (16, 100e6, 3, 3), (256, 25e6, 2, 2), (128, 133e6, 3, 0),
 ])  # fmt: skip
-def test_sim_random_accesses(data_bits: int, clock_hz: float, cas_latency: int) -> None:
+def test_sim_random_accesses(
+    data_bits: int, clock_hz: float, cas_latency: int, late: int
+) -> None:
     chip = replace(CHIP, cas_latency=cas_latency)
-    bench, rng = Bench(data_bits, clock_hz, chip), random.Random(data_bits)
+    bench, rng = Bench(data_bits, clock_hz, chip, late), random.Random(data_bits)
     depth, size = chip.size * 8 // data_bits, data_bits // 8
     # Places that share rows, share banks only, and lie at both ends.
     pool = [rng.randrange(depth) for _ in range(6)] + list(range(6)) + [depth - 1, depth - 2]
@@ -123,3 +126,14 @@ def test_sim_speed_of_a_burst() -> None:
     assert [data for _, data in bench.answers] == list(range(beats))
     first, last = bench.answers[0][0], bench.answers[-1][0]
     assert (last - first) / (beats - 1) < 9.3  # 8 columns
+
+
+@pytest.mark.parametrize(("clock_hz", "late"), [(25e6, 2), (40e6, 2), (100e6, 3), (125e6, 3)])
+def test_capture_delay(clock_hz: float, late: int) -> None:
+    assert capture_delay(clock_hz) == late
+
+
+@pytest.mark.parametrize("clock_hz", [50e6, 66e6, 130e6])
+def test_clock_that_suits_no_edge(clock_hz: float) -> None:
+    with pytest.raises(SdramClockError, match=r"at most 41\.7 MHz, or from 90\.9 to 125 MHz"):
+        capture_delay(clock_hz)
