@@ -5,6 +5,7 @@
 #   make test                     lint, types, all tests, cocotb regression
 #   make gen   [CONFIG=w2a8]      Verilog and manifest in build/<configuration>/
 #   make tb    [CONFIG=w2a8]      cocotb regression of one configuration
+#   make grid [FILTER=mac]        every supported combination of formats and elements, resumable
 #   make docs                     docs/isa.md and docs/registers.md
 #   make train                    train the shipped language model anew (needs PyTorch)
 #   make lint | setup | clean
@@ -16,7 +17,7 @@ PYTHON ?= python3
 BIN    := .venv/bin
 STAMP  := .venv/.installed
 
-.PHONY: run test gen tb docs train lint format setup clean
+.PHONY: run test gen tb grid docs train lint format setup clean
 
 run: setup
 	@$(BIN)/lutra run --config $(CONFIG) $(if $(PROMPT),--prompt "$$PROMPT")
@@ -29,6 +30,9 @@ gen: setup
 
 tb: setup
 	$(BIN)/lutra tb $(CONFIG)
+
+grid: setup
+	@$(BIN)/lutra grid $(if $(FILTER),--filter "$(FILTER)")
 
 docs: setup
 	$(BIN)/python -m lutra.gen.doc_tables

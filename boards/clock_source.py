@@ -1,10 +1,9 @@
-"""The one clock of a board: its oscillator's, or what a clock generator makes of it."""
+"""The clock of a board where its oscillator's own frequency will not do."""
 
 from __future__ import annotations
 
-from amaranth.hdl import ClockDomain, ClockSignal, Instance, Module, Signal
+from amaranth.hdl import Instance, Module, Signal
 from amaranth.lib import io
-from amaranth.lib.cdc import ResetSynchronizer
 from amaranth.lib.wiring import Component, Out
 
 from .pll import PllSettings, pll_settings
@@ -13,14 +12,11 @@ __all__ = ["ClockSource"]
 
 
 class ClockSource(Component):
-    """Makes the domain ``sync``; where the oscillator will do, the platform's own one is used.
-
-    The domain is in reset until the generator has locked (and while the board's reset button is
-    pressed, where it has one).
+    """A clock generator behind the board's oscillator.
 
     Parameters
     ----------
-    family : {"ecp5", "gowin", "ice40", "xc7"}
+    family : {"ecp5", "gowin", "xc7"}
     oscillator_hz : float
     clock_hz : float
         What is wanted.
@@ -29,6 +25,10 @@ class ClockSource(Component):
     ----------
     frequency : float
         What comes of it, in Hz; within half a percent of what is wanted.
+    clk : Out(1)
+    rst : Out(1)
+        Until the generator has locked, and while the board's reset button is pressed, where it has
+        one. In step with no clock.
 
     Raises
     ------
@@ -39,18 +39,12 @@ class ClockSource(Component):
     def __init__(self, family: str, *, oscillator_hz: float, clock_hz: float) -> None:
         self._family = family
         self._oscillator_hz = oscillator_hz
-        self._settings: PllSettings | None = None
-        self.frequency = oscillator_hz
-        if abs(clock_hz - oscillator_hz) > 1:
-            self._settings = pll_settings(family, oscillator_hz, clock_hz)
-            self.frequency = self._settings.frequency
-        super().__init__({"locked": Out(1)})
+        self._settings = pll_settings(family, oscillator_hz, clock_hz)
+        self.frequency = self._settings.frequency
+        super().__init__({"clk": Out(1), "rst": Out(1)})
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        if self._settings is None:
-            m.d.comb += self.locked.eq(1)
-            return m
         clk_pin = platform.request(platform.default_clk, dir="-")
         m.submodules.clk_buffer = clk_buffer = io.Buffer("i", clk_pin)
         out, locked, pressed = Signal(name="pll_out"), Signal(), Signal()
@@ -60,9 +54,7 @@ class ClockSource(Component):
             m.d.comb += pressed.eq(rst_buffer.i)
         generator = {"ecp5": _ecp5, "gowin": _gowin, "xc7": _xc7}[self._family]
         generator(m, self._settings, clk_buffer.i, out, locked, platform, self._oscillator_hz)
-        m.domains.sync = ClockDomain()
-        m.d.comb += [ClockSignal("sync").eq(out), self.locked.eq(locked)]
-        m.submodules.reset = ResetSynchronizer(~locked | pressed, domain="sync")
+        m.d.comb += [self.clk.eq(out), self.rst.eq(~locked | pressed)]
         platform.add_clock_constraint(out, self.frequency)
         return m
 

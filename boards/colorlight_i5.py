@@ -27,9 +27,7 @@ class ColorlightI5Platform(LatticeECP5Platform):
 
     resources = [  # noqa: RUF012 (Amaranth's own way)
         Resource("clk25", 0, Pins("P3", dir="i"), Clock(25e6), _LVCMOS33),
-        Resource(
-            "button", 0, PinsN("K18", dir="i"), Attrs(IO_TYPE="LVCMOS33", PULLMODE="UP")
-        ),
+        Resource("button", 0, PinsN("K18", dir="i"), Attrs(IO_TYPE="LVCMOS33", PULLMODE="UP")),
         *LEDResources(pins="U16", invert=True, attrs=_LVCMOS33),
         UARTResource(0, rx="H18", tx="J17", attrs=_LVCMOS33),
         Resource(
@@ -60,9 +58,7 @@ class ColorlightI5Platform(LatticeECP5Platform):
         return [*super().required_tools, "openFPGALoader"]
 
     def toolchain_prepare(self, fragment, name, **kwargs):
-        return super().toolchain_prepare(
-            fragment, name, **{"ecppack_opts": "--compress", **kwargs}
-        )
+        return super().toolchain_prepare(fragment, name, **{"ecppack_opts": "--compress", **kwargs})
 
     def toolchain_program(self, products, name) -> None:
         tool = os.environ.get("OPENFPGALOADER", "openFPGALoader")

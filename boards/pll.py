@@ -52,8 +52,8 @@ class _Limits:
     oscillator: tuple[float, float]
 
 
-#: For the slowest grades. ECP5: as prjtrellis' ecppll has them. Gowin rPLL: UG286 and the data sheet
-#: of the GW1NR-9. 7-series PLLE2: DS181, grade -1.
+#: For the slowest grades. ECP5: as prjtrellis' ecppll has them. Gowin rPLL: UG286 and the data
+#: sheet of the GW1NR-9. 7-series PLLE2: DS181, grade -1.
 _LIMITS = {
     "ecp5": _Limits(
         True, range(1, 129), range(1, 129), range(1, 129), (3.125, 400), (400, 800)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from amaranth.build import Attrs
+
 from .memory.kinds import Memory, OnChip, Sdram, UltraPlus
 from .memory.sdram_chip import SDR_16M16
 
@@ -72,6 +74,14 @@ class Board:
         return platform
 
 
+#: Of the OrangeCrab's serial adapter.
+_ORANGECRAB_UART = {
+    "tx": "0",
+    "rx": "1",
+    "conn": ("io", 0),
+    "attrs": Attrs(IO_TYPE="LVCMOS33"),
+}
+
 _ULX3S = {
     "title": "Radiona ULX3S",
     "family": "ecp5",
@@ -104,7 +114,19 @@ _ALL = (
         memories={"onchip": OnChip(64 << 10)},
         config="tiny",
         light=None,
-        uart_pins={"tx": "0", "rx": "1", "conn": ("io", 0)},
+        uart_pins=_ORANGECRAB_UART,
+        loader="orangeCrab",
+    ),
+    Board(
+        name="orangecrab_85f",
+        title="OrangeCrab r0.2.1, ECP5-85F; serial adapter at pins 0 (out) and 1 (in)",
+        family="ecp5",
+        platform="amaranth_boards.orangecrab_r0_2:OrangeCrabR0_2_85FPlatform",
+        clock_hz=48_000_000,
+        memories={"onchip": OnChip(128 << 10)},
+        config="w2a8",
+        light=None,
+        uart_pins=_ORANGECRAB_UART,
         loader="orangeCrab",
     ),
     Board(
@@ -145,7 +167,7 @@ _ALL = (
         family="gowin",
         platform="amaranth_boards.tang_nano_9k:TangNano9kPlatform",
         clock_hz=27_000_000,
-        memories={"onchip": OnChip(32 << 10)},
+        memories={"onchip": OnChip(24 << 10)},
         config="tiny",
         loader="tangnano9k",
     ),
@@ -220,6 +242,4 @@ def find_board(name: str | Board) -> Board:
         return BOARDS[key]
     near = difflib.get_close_matches(key, [*BOARDS, *_ALIASES], n=3, cutoff=0.5)
     hint = f" (did you mean {' or '.join(near)}?)" if near else ""
-    raise UnknownBoardError(
-        f"board must be one of {', '.join(board_names())}, not {name!r}{hint}"
-    )
+    raise UnknownBoardError(f"board must be one of {', '.join(board_names())}, not {name!r}{hint}")

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """What every board is made of: a core, its memory and the link to the host."""
 
 from __future__ import annotations

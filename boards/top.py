@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """The top of a board: a `System`, its clock, and the board's pins."""
 
 from __future__ import annotations
@@ -5,11 +6,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from amaranth.hdl import Module
+from amaranth.hdl import ClockDomain, ClockSignal, Module
 from amaranth.lib import io
+from amaranth.lib.cdc import ResetSynchronizer
 from amaranth.lib.wiring import Component, connect
 
 from ..gen.config_names import load_config
+from ..gen.quick_memories import quick_memories
 from ..hw.config import Config
 from .clock_source import ClockSource
 from .memory.kinds import Memory, Sdram
@@ -27,8 +30,8 @@ class UnknownMemoryError(ValueError):
 class BoardTop(Component):
     """Everything on one board, to be built with its platform.
 
-    ``BoardTop("ulx3s").prepare()`` needs no tools but Amaranth; its build plan has RTLIL (or Verilog)
-    and constraints for the ones that follow.
+    ``BoardTop("ulx3s").prepare()`` needs no tools but Amaranth; its build plan has RTLIL (Verilog
+    for 7-series) and constraints for the tools that follow.
 
     Parameters
     ----------
@@ -74,12 +77,14 @@ class BoardTop(Component):
         self.memory = self._memory(memory)
         self._baud = baud or self.board.baud
         self.platform = self.board.create_platform()
-        self._clock = ClockSource(
-            self.board.family,
-            oscillator_hz=self.platform.default_clk_frequency,
-            clock_hz=clock_hz or self.board.clock_hz,
-        )
-        self.clock_hz = self._clock.frequency
+        self.clock_hz = oscillator_hz = self.platform.default_clk_frequency
+        wanted = clock_hz or self.board.clock_hz
+        self._clock: ClockSource | None = None
+        if abs(wanted - oscillator_hz) > 1:
+            self._clock = ClockSource(
+                self.board.family, oscillator_hz=oscillator_hz, clock_hz=wanted
+            )
+            self.clock_hz = self._clock.frequency
         self._system = System(
             self.config,
             memory=self.memory,
@@ -91,11 +96,16 @@ class BoardTop(Component):
 
     def prepare(self, name: str = "top", **options: Any) -> Any:
         """Build plan (`amaranth.build.run.BuildPlan`) of the platform; once only."""
-        return self.platform.prepare(self, name, **options)
+        with quick_memories():
+            return self.platform.prepare(self, name, **options)
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.clock = self._clock
+        if self._clock is not None:  # else the platform makes the domain, from the oscillator
+            m.submodules.clock = clock = self._clock
+            m.domains.sync = ClockDomain()
+            m.d.comb += ClockSignal().eq(clock.clk)
+            m.submodules.reset = ResetSynchronizer(clock.rst, domain="sync")
         m.submodules.system = system = self._system
         uart = platform.request("uart", 0, dir="-")
         m.submodules.rx = rx = io.Buffer("i", uart.rx)

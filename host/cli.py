@@ -15,11 +15,13 @@ from ..hw.config import ConfigError
 from ..sim.errors import SimulationError
 from ..sim.toolchain import ToolError, ToolMissingError
 from .commands.bench_cycles import bench_cycles
+from .commands.bench_elements import bench_elements
 from .commands.bench_llm import bench_llm
 from .commands.bench_sim import bench_sim
 from .commands.configs import configs
 from .commands.formats import formats
 from .commands.gen import gen
+from .commands.grid import grid
 from .commands.info import info
 from .commands.run import run
 from .commands.tb import tb
@@ -42,10 +44,12 @@ app.add_typer(bench, name="bench")
 app.command()(configs)
 app.command()(formats)
 app.command()(gen)
+app.command()(grid)
 app.command()(info)
 app.command()(run)
 app.command()(tb)
 bench.command("cycles")(bench_cycles)
+bench.command("elements")(bench_elements)
 bench.command("llm")(bench_llm)
 bench.command("sim")(bench_sim)
 

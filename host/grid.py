@@ -1,4 +1,4 @@
-"""The grid: all formats on all elements against golden, with hypothesis, resumable."""
+"""The grid: results of all formats on all elements, in a file, resumable."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -15,10 +14,11 @@ from pathlib import Path
 from ..hw.config import Config
 from .accelerator import Accelerator
 from .errors import LutraError
-from .grid_cases import KINDS, GridCase, MismatchError, check_case
+from .grid_cases import MismatchError
+from .grid_check import check_combination
 from .grid_variants import GridCombination
 
-__all__ = ["Grid", "GridResult", "check_combination"]
+__all__ = ["Grid", "GridResult"]
 
 _MEMORY = 1 << 22
 _SAVE_EVERY = 2.0  # seconds
@@ -106,57 +106,6 @@ class Grid:
             error = f"{type(wrong).__name__}: {wrong} {notes}".strip()
         seconds = round(time.perf_counter() - begin, 4)
         return GridResult(examples=self._examples, seconds=seconds, error=error)
-
-
-def check_combination(
-    combination: GridCombination,
-    golden: Accelerator,
-    device: Accelerator | None,
-    *,
-    examples: int,
-) -> None:
-    """Products of drawn shapes and values; a failing one is made as small as possible.
-
-    The first example has ragged edges in every direction and everything at the ends of its range.
-
-    Raises
-    ------
-    MismatchError
-        A result differs; notes say of which example.
-    LutraError
-        `hypothesis` is missing (``pip install lutra[dev]``), or the driver failed.
-    """
-    try:
-        from hypothesis import HealthCheck, example, given, seed, settings
-        from hypothesis import strategies as st
-    except ImportError as error:
-        raise LutraError("the grid needs hypothesis: pip install lutra[dev]") from error
-    c = golden.config
-    number = zlib.crc32(str(combination).encode())
-    edges = GridCase(c.rows + 1, 2 * c.lanes + 1, 2 * c.k_block - 1, number, *["extreme"] * 2)
-    drawn = st.builds(
-        GridCase,
-        m=st.integers(1, 2 * c.rows + 1),
-        n=st.integers(1, 3 * c.lanes + 1),
-        k=st.integers(1, 4 * c.k_block + 1),
-        seed=st.integers(0, 1 << 32),
-        weights=st.sampled_from(KINDS),
-        activations=st.sampled_from(KINDS),
-    )
-
-    @seed(number)
-    @settings(
-        max_examples=max(1, examples - 1),
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    @example(case=edges)
-    @given(case=drawn)
-    def check(case: GridCase) -> None:
-        check_case(combination, case, golden, device)
-
-    check()
 
 
 _Opener = Callable[[Config], tuple[Accelerator, Accelerator | None]]

@@ -55,9 +55,7 @@ class GridCase:
             scales = self._like(rng, scales, shape, self.weights)
         if self.weights == "sparse":
             codes[:, rng.random(self.k) < 0.8] = present[0]
-        return replace(
-            sample, codes=codes, zero_points=zeros, group_scales=scales, row_scales=None
-        )
+        return replace(sample, codes=codes, zero_points=zeros, group_scales=scales, row_scales=None)
 
     def acts(self, format: str) -> np.ndarray:
         """Activations ``[M, K]``, numbers of the format."""
@@ -165,5 +163,3 @@ def _numbers(rng: np.random.Generator, format: str, shape: tuple[int, int]) -> n
     reals *= 2.0 ** rng.integers(-4, 5, (shape[0], 1))
     limit = float(ml_dtypes.finfo(kind).max)
     return np.clip(reals, -limit, limit).astype(np.float32).astype(kind)
-
-

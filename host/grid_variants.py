@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ..hw.config import Config
 from .formats.registry import WEIGHTS
@@ -12,8 +13,8 @@ __all__ = ["VARIANTS", "GridCombination", "Variant", "combinations", "representa
 
 _INTEGERS = ("int4", "int8", "uint8")
 _BLOCK_SCALED = ("e4m3", "e5m2", "bf16", "fp16")
-_DEPTHS = {"act_depth": 64, "weight_depth": 64, "scale_depth": 64, "psum_depth": 64}
-_SHAPES = {
+_DEPTHS: dict[str, Any] = {"act_depth": 64, "weight_depth": 64, "scale_depth": 64, "psum_depth": 64}
+_SHAPES: dict[str, dict[str, Any]] = {
     "lut": {"lanes": 4, "tables": 2, "lookup_group": 4},
     "lut3": {"lanes": 5, "tables": 3, "lookup_group": 3},
     "bitserial": {"lanes": 4, "tables": 2, "lookup_group": 4},
@@ -31,7 +32,7 @@ class Variant:
     activations: tuple[str, ...]
 
 
-def _variant(name: str, pe: str, activations: tuple[str, ...], **fields: int) -> Variant:
+def _variant(name: str, pe: str, activations: tuple[str, ...], **fields: Any) -> Variant:
     config = Config(
         name=f"grid-{name}", pe=pe, max_shift=7, psum_bits=64, axi_bits=32,
         **{**_SHAPES[pe], **_DEPTHS, **fields},
@@ -89,12 +90,13 @@ def combinations() -> list[GridCombination]:
 
 
 def representative(variants: tuple[str, ...], *, step: int = 4) -> list[GridCombination]:
-    """Every `step`-th combination of some variants, each format among them as often as possible."""
+    """Every `step`-th combination of some variants, along weights as along activations."""
+    weights, order = list(WEIGHTS), list(VARIANTS)
     chosen = []
-    for name in variants:
-        rows = [c for c in combinations() if c.variant == name]
-        # Steps through formats of weights, and through those of activations beside them.
-        count = len({c.activations for c in rows})
-        offset = sorted(variants).index(name)
-        chosen += [c for i, c in enumerate(rows) if (i + i // count + offset) % step == 0]
+    for c in combinations():
+        if c.variant in variants:
+            place = weights.index(c.weights) + order.index(c.variant)
+            place += VARIANTS[c.variant].activations.index(c.activations)
+            if place % step == 0:
+                chosen.append(c)
     return chosen

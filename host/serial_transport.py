@@ -190,12 +190,20 @@ class _SerialLine:
         self.name = name
         if not name:
             raise PortError(f"the port must be named, as in serial:/dev/ttyUSB0{_others(name)}")
+        opened = contextlib.ExitStack()
         try:
             self._port = serial.serial_for_url(
                 name, baudrate=baud, timeout=timeout, write_timeout=timeout, exclusive=True
             )
+            opened.callback(self.close)
+            # FTDI's chips hold received bytes back for 16 ms, unless the system tells them not to.
+            hurry = getattr(self._port, "set_low_latency_mode", None)
+            if hurry is not None:
+                with contextlib.suppress(NotImplementedError, OSError, ValueError):
+                    hurry(True)
             self._port.reset_input_buffer()
         except (serial.SerialException, OSError, ValueError) as error:
+            opened.close()
             raise PortError(f"{name}: {_reason(error)}{_others(name)}") from error
 
     def write(self, data: bytes) -> None:

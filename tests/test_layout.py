@@ -1,4 +1,4 @@
-"""The layout of design.md section 1: imports run one way; each file is one idea with `__all__`."""
+"""The layout: imports run one way; each file is one idea and begins with `__all__`."""
 
 import ast
 import re

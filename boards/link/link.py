@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """The whole link: a serial line on one side, control port and memory on the other."""
 
 from __future__ import annotations

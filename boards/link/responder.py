@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """The link without its line: bytes of requests in, bytes of replies out."""
 
 from __future__ import annotations

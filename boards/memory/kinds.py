@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """What a board can offer as memory, and the component that each becomes."""
 
 from __future__ import annotations

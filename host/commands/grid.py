@@ -91,8 +91,8 @@ def _table(outcomes: dict[GridCombination, GridResult], device: str) -> Table:
     )
     for name in ("variant", "element"):
         table.add_column(name, no_wrap=True)
-    for name in ("weights", "activations", "combinations", "products", "passed", "seconds"):
-        table.add_column(name, justify="right")
+    for name in ("weights", "acts", "combinations", "products", "passed", "seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
     for name, rows in by_variant.items():
         _add(table, name, VARIANTS[name].config.pe, rows)
     if len(by_variant) > 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import data
 
 from lutra.hw.dispatch import Dispatch
@@ -56,16 +56,15 @@ class TokensHarness(Harness):
         "token lost": Fault(
             Tokens, "with m.If(take & ~give):", "with m.If(take):", breaks="no_deadlock"
         ),
-        "token invented": Fault(
-            Tokens, "with m.If(give & ~take):", "with m.If(give):", breaks="tokens_exist"
+        "wrong side": Fault(
+            Tokens, "present[taker][giver] = ", "present[giver][taker] = ", breaks="no_deadlock"
         ),
         "some suffice": Fault(
             Tokens, "wait_ready.eq(lacking == 0)", "wait_ready.eq(~lacking.all())",
             breaks="tokens_exist",
         ),
-        "ends too early": Fault(
-            Dispatch, "self.idle.all() & ~Cat(q.r_rdy for q in queues).any()", "self.idle.all()",
-            breaks="done",
+        "instruction lost": Fault(
+            Dispatch, "ready.eq(~held_valid | gone)", "ready.eq(1)", breaks="no_deadlock"
         ),
     }  # fmt: skip
 
@@ -94,7 +93,11 @@ class TokensHarness(Harness):
         source = dispatch.instructions
         header = LAYOUTS[Opcode.END](source.payload.bits)
         m.d.comb += source.valid.eq((offers | past_refused(m, source)) & (place <= self._length))
-        m.d.comb += [header.wait.eq(current["wait"]), header.signal.eq(current.signal)]
+        m.d.comb += [
+            header.wait.eq(current["wait"]),
+            header.signal.eq(current.signal),
+            source.payload.address.eq(place),
+        ]
         with m.Switch(current.kind):
             for engine, opcode in _OPCODES.items():
                 with m.Case(engine):
@@ -107,6 +110,7 @@ class TokensHarness(Harness):
         events = [transfer(source)]
         free = [offers]
         empty = []
+        models = []
         for engine in ENGINES:
             name = engine.name.lower()
             begins, completes = (
@@ -121,6 +125,7 @@ class TokensHarness(Harness):
                 completes,
                 self.constant(name=f"{name}_two"),
             )
+            models.append(model)
             free += [begins, completes]
             events += [model.began, model.completed]
             empty.append(model.empty)
@@ -129,6 +134,7 @@ class TokensHarness(Harness):
         m.d.comb += dispatch.quiet.eq(1)
 
         self._claim_tokens_exist(m, tokens)
+        self._lemmas(m, program, place, models, dispatch)
         waited = Signal(range(_PATIENCE + 2))
         with m.If(~Cat(free).all() | Cat(events).any() | dispatch.done):
             m.d.sync += waited.eq(0)
@@ -139,7 +145,8 @@ class TokensHarness(Harness):
         self.claim("done", ~dispatch.done | Cat(empty).all())
 
     def _assume_legal(self, program: list) -> None:
-        given = {(g, t): 0 for g in ENGINES for t in ENGINES if g != t}
+        bits = self._length.bit_length()
+        given = {(g, t): Const(0, bits) for g in ENGINES for t in ENGINES if g != t}
         taken = dict(given)
         running = 1
         for item in program:
@@ -153,16 +160,45 @@ class TokensHarness(Harness):
                 for other in ENGINES:
                     if other == engine:
                         continue
-                    taken[other, engine] += is_it & item["wait"][other]
+                    sum_ = taken[other, engine] + (is_it & item["wait"][other])
+                    taken[other, engine] = sum_[:bits]
                     self.assume(taken[other, engine] <= given[other, engine])
                 for other in ENGINES:
                     if other != engine:
-                        given[engine, other] += is_it & item.signal[other]
+                        sum_ = given[engine, other] + (is_it & item.signal[other])
+                        given[engine, other] = sum_[:bits]
+
+    def _lemmas(self, m, program, place, models, dispatch) -> None:
+        started, completed = Signal(self._length), Signal(self._length)
+        for engine, model in zip(ENGINES, models, strict=True):
+            with m.If(model.began):
+                m.d.sync += started.bit_select(model.tag, 1).eq(1)
+            with m.If(model.completed):
+                m.d.sync += completed.bit_select(model.oldest_tag, 1).eq(1)
+        bits = self._length.bit_length()
+        running = 1
+        for i, item in enumerate(program):
+            self.claim(f"started_{i}", (place > i) | ~started[i])
+            self.claim(f"completed_{i}", started[i] | ~completed[i])
+            for engine, model in zip(ENGINES, models, strict=True):
+                earlier = Cat((program[j].kind == engine) & ~started[j] for j in range(i))
+                mine = model.valid & (model.tag == i)
+                self.claim(f"head_{engine}_{i}", ~mine | ((item.kind == engine) & ~started[i] & ~earlier.any() & (model.header["wait"] == item["wait"]) & (model.header.signal == item.signal)))
+                self.claim(f"old_{engine}_{i}", (model.count == 0) | (model.oldest_tag != i) | ((item.kind == engine) & started[i] & ~completed[i] & (model.oldest == item.signal)))
+                self.claim(f"new_{engine}_{i}", (model.count != 2) | (model.newest_tag != i) | ((item.kind == engine) & started[i] & ~completed[i] & (model.newest == item.signal)))
+        for g in ENGINES:
+            for t in ENGINES:
+                if g != t:
+                    total = 0
+                    for i, item in enumerate(program):
+                        total = (total + ((item.kind == g) & completed[i] & item.signal[t]) - ((item.kind == t) & started[i] & item["wait"][g]))[:bits]
+                    self.claim(f"balance_{g}_{t}", self.there[g, t] == total)
 
     def _claim_tokens_exist(self, m: Module, tokens: Tokens) -> None:
         """Nobody takes a token that was not given: engines are ordered as the program says."""
-        for giver in ENGINES:
-            for taker in ENGINES:
+        self.there = {}
+        for taker in ENGINES:
+            for giver in ENGINES:
                 if giver == taker:
                     continue
                 source, port = (getattr(tokens, e.name.lower()) for e in (giver, taker))
@@ -172,6 +208,9 @@ class TokensHarness(Harness):
                 takes = port.wait_valid & port.wait_ready & port.wait[giver]
                 m.d.sync += there.eq(there + gives - takes)
                 self.claim(f"tokens_exist_{name}", ~takes | (there != 0))
+                self.there[giver, taker] = there
+            port = getattr(tokens, taker.name.lower())
+            self.claim(f"ready_{taker.name}", port.wait_ready == Cat(~port.wait[g] | (self.there[g, taker] != 0) for g in ENGINES if g != taker).all())
 
 
 def past_refused(m: Module, source) -> Signal:
@@ -199,13 +238,17 @@ class _EngineModel:
         self.began = transfer(source)
         self.completed = port.signal_valid
         self.empty = count == 0
+        self.valid, self.header, self.count = source.valid, header, count
+        self.oldest, self.newest = oldest, newest
+        self.tag = source.payload.address[:3]
+        self.oldest_tag, self.newest_tag = (Signal(3, name=f"{name}_{age}_tag") for age in ("oldest", "newest"))
         self.idle = ~source.valid & self.empty
         self.waiting = self.empty & port.wait_valid & ~port.wait_ready
         m.d.sync += count.eq(count + self.began - self.completed)
         with m.If(self.completed):
-            m.d.sync += oldest.eq(newest)
+            m.d.sync += [oldest.eq(newest), self.oldest_tag.eq(self.newest_tag)]
         with m.If(self.began):
             with m.If((count == 0) | (self.completed & (count == 1))):
-                m.d.sync += oldest.eq(header.signal)
+                m.d.sync += [oldest.eq(header.signal), self.oldest_tag.eq(self.tag)]
             with m.Else():
-                m.d.sync += newest.eq(header.signal)
+                m.d.sync += [newest.eq(header.signal), self.newest_tag.eq(self.tag)]

@@ -1,5 +1,4 @@
 import gc
-import time
 
 import numpy as np
 import pytest
@@ -211,7 +210,7 @@ def test_a_device_of_another_configuration_is_refused():
 
 
 def test_unknown_devices_are_named():
-    with pytest.raises(LutraError, match=r"device must be one of \['golden', 'sim'.*not 'gold'"):
+    with pytest.raises(LutraError, match=r"device must be one of .*'golden'.*not 'gold'"):
         Accelerator.open("gold")
 
 
@@ -263,29 +262,3 @@ def test_counters_are_those_of_the_last_product(device: Accelerator):
     assert counters["cycles"] > counters["array_busy"]
     status = device.transport.read_register(Register.STATUS)
     assert status == Status.DONE
-
-
-class _Idle(FunctionalDevice):
-    """A device that does nothing, to measure what the driver takes."""
-
-    def write_register(self, offset: int, value: int) -> None:
-        if offset != Register.CONTROL:
-            super().write_register(offset, value)
-
-    def read_register(self, offset: int) -> int:
-        return int(Status.DONE) if offset == Register.STATUS else super().read_register(offset)
-
-
-@pytest.mark.parametrize(("n", "k", "limit_ms"), [(768, 256, 0.5), (4096, 4096, 3)])
-def test_the_driver_takes_little_time(n: int, k: int, limit_ms: float):
-    config = Config()
-    with Accelerator(_Idle(config), config=config) as device:
-        loaded = device.load(matrix(n, k))
-        x = RNG.integers(-128, 128, (1, k)).astype(np.int8)
-        device.matmul(x, loaded)
-        seconds = []
-        for _ in range(30):
-            begin = time.perf_counter()
-            device.matmul(x, loaded)
-            seconds.append(time.perf_counter() - begin)
-        assert min(seconds) * 1000 < limit_ms

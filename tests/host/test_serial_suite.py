@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from lutra.host.accelerator import Accelerator
 from lutra.host.link_board import SimulatedBoardTransport
 from lutra.host.link_pty import Noise, PtyServer
 from lutra.host.serial_transport import SerialTransport
 from lutra.host.transport import Transport
+from lutra.hw.registers import MAGIC, Register
 from lutra.sim.functional import FunctionalDevice
 from lutra.sim.verilator_device import VerilatorDevice
 
@@ -63,3 +65,13 @@ class TestSimulatedBoard(TransportSuite):
     @pytest.fixture
     def transport(self, board: Transport) -> Transport:
         return board
+
+
+@pytest.mark.xdist_group("board")
+def test_open_a_simulated_board_by_name():
+    with Accelerator.open("board", config="tiny") as device:
+        assert isinstance(device.transport, SimulatedBoardTransport)
+        before = device.transport.board.cycles
+        assert device.transport.read_register(Register.MAGIC) == MAGIC
+        assert device.transport.board.cycles - before > 34 * 80  # bytes, at 80 cycles each
+    device.close()

@@ -152,11 +152,9 @@ def test_cable_pulled_in_the_middle(board: EmulatedBoard, server: PtyServer, wri
     transport = open_quickly(server.path)
     during_transfer(server, board, server.unplug)
     begin = time.monotonic()
+    access = (transport.write_memory, 0, data) if write else (transport.read_memory, 0, 1 << 16)
     with pytest.raises(LinkLostError, match="the port was lost while"):
-        if write:
-            transport.write_memory(0, data)
-        else:
-            transport.read_memory(0, 1 << 16)
+        access[0](*access[1:])
     assert time.monotonic() - begin < 2
     with pytest.raises(LinkLostError, match="an earlier access failed"):
         transport.write_memory(0, data)

@@ -57,9 +57,7 @@ class TransportSuite:
         assert transport.read_register(0x80) == 0
 
     @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 63, 700])
-    def test_memory_at_any_address(
-        self, transport: Transport, rng: np.random.Generator, size: int
-    ):
+    def test_memory_at_any_address(self, transport: Transport, rng: np.random.Generator, size: int):
         for address in (4096, 4097, 4098, 4099, transport.memory_size - size - 4):
             around = rng.integers(0, 256, size + 8).astype(np.uint8)
             transport.write_memory(address - 4, around)

@@ -77,9 +77,7 @@ class Bench:
 @pytest.mark.parametrize(("data_bits", "clock_hz", "cas_latency", "late"), [
     (32, 50e6, 2, 0), (64, 62.5e6, 3, 1), (16, 100e6, 3, 3), (256, 25e6, 2, 2), (128, 133e6, 3, 0),
 ])  # fmt: skip
-def test_sim_random_accesses(
-    data_bits: int, clock_hz: float, cas_latency: int, late: int
-) -> None:
+def test_sim_random_accesses(data_bits: int, clock_hz: float, cas_latency: int, late: int) -> None:
     chip = replace(CHIP, cas_latency=cas_latency)
     bench, rng = Bench(data_bits, clock_hz, chip, late), random.Random(data_bits)
     depth, size = chip.size * 8 // data_bits, data_bits // 8

@@ -1,0 +1,7 @@
+"""Settings that all tests share."""
+
+import os
+
+# The matrices that NumPy multiplies here are small, and tests run side by side: more threads than
+# one only wait for each other. NumPy reads this when it is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
