@@ -144,7 +144,6 @@ def _sources() -> str:
     digest = hashlib.sha256()
     root = Path(__file__).parents[1]
     for folder in ("hw", "gen", "sim", "host"):
-        # `parents[1]` holds the packages in a checkout; elsewhere they lie beside each other too.
         for path in sorted((root / folder).rglob("*.py")):
             digest.update(path.relative_to(root).as_posix().encode())
             digest.update(path.read_bytes())

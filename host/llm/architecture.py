@@ -18,6 +18,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+from ..errors import LutraError
+
 __all__ = ["MATRIX_MULTIPLE", "SCALE_FLOOR", "ArchitectureError", "DecoderConfig"]
 
 MATRIX_MULTIPLE = 256
@@ -27,7 +29,7 @@ SCALE_FLOOR = 1e-5
 """Smallest absmax of a token (and absmean of a weight): keeps an all-zero row defined."""
 
 
-class ArchitectureError(ValueError):
+class ArchitectureError(LutraError, ValueError):
     """A decoder shape that the format or the kernels cannot carry."""
 
 

@@ -12,6 +12,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import LutraError
+
 __all__ = [
     "BackendInputError",
     "BackendMismatchError",
@@ -21,11 +23,11 @@ __all__ = [
 ]
 
 
-class BackendInputError(ValueError):
+class BackendInputError(LutraError, ValueError):
     """Codes or activations of a type, range or shape that a backend does not take."""
 
 
-class BackendMismatchError(RuntimeError):
+class BackendMismatchError(LutraError, RuntimeError):
     """Two backends disagree; says in which layer, where, and on what."""
 
 

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import LutraError
+
 __all__ = ["HELD_OUT", "CorpusError", "SourceFile", "held_out_files", "training_files"]
 
 HELD_OUT: tuple[str, ...] = (
@@ -53,7 +55,7 @@ _LINE_LENGTH = 24  # shorter lines ("return self") say nothing about copying
 _COPY_SHARE = 0.15  # share of a held-out file's long lines that makes a copy
 
 
-class CorpusError(RuntimeError):
+class CorpusError(LutraError, RuntimeError):
     """The standard library's source is not where it should be, or lacks a held-out module."""
 
 

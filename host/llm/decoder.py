@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import LutraError
 from .attention import causal_attention, normalise, rotate, squared_relu_gate
 from .backend import LinearBackend, NumpyBackend
 from .checkpoint import Checkpoint
@@ -22,7 +23,7 @@ __all__ = ["Decoder", "TokenError"]
 _HEAD = "output.weight"
 
 
-class TokenError(ValueError):
+class TokenError(LutraError, ValueError):
     """Tokens that are not integers of the vocabulary, or none where some are needed."""
 
 

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
+from ..errors import LutraError
+
 __all__ = ["LARGEST_FILE", "CheckpointError", "check_header"]
 
 LARGEST_FILE = 64 << 20
@@ -29,7 +31,7 @@ _STRING, _ARRAY = 8, 9
 _SCALAR_BYTES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 
 
-class CheckpointError(ValueError):
+class CheckpointError(LutraError, ValueError):
     """A model file that is damaged, of another kind, or inconsistent with itself."""
 
 

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import LutraError
 from .decoder import Decoder
 from .tokenizer import ByteTokenizer
 
 __all__ = ["Sampler", "SamplingError", "generate", "generate_text"]
 
 
-class SamplingError(ValueError):
+class SamplingError(LutraError, ValueError):
     """A temperature, a number of candidates or logits that cannot be sampled from."""
 
 

@@ -10,13 +10,17 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..accelerator import Accelerator
+from ..errors import UnsupportedFormatError
 from .accelerator_backend import AcceleratorBackend
 from .backend import BackendMismatchError, ComparingBackend
 from .checkpoint import Checkpoint
 from .decoder import Decoder
 from .sampling import Sampler, generate
 
-__all__ = ["Phase", "Session"]
+__all__ = ["ACTIVATION_BITS", "Phase", "Session"]
+
+#: Width of the decoder's activations (`ternary.quantise_rows`).
+ACTIVATION_BITS = 8
 
 
 @dataclass(kw_only=True)
@@ -52,6 +56,11 @@ class Session:
         Compare every product with `NumpyBackend`, and the finished text with one that a
         decoder without the device writes.
 
+    Raises
+    ------
+    UnsupportedFormatError
+        The device's activations are narrower than the model's, or its accumulators too small.
+
     Attributes
     ----------
     prompt, text : Phase
@@ -61,6 +70,11 @@ class Session:
     def __init__(
         self, checkpoint: Checkpoint, accelerator: Accelerator, *, check: bool = True
     ) -> None:
+        if accelerator.config.act_bits < ACTIVATION_BITS:
+            raise UnsupportedFormatError(
+                f"the model's activations take {ACTIVATION_BITS} bits, but configuration "
+                f"{accelerator.config.name!r} has act_bits = {accelerator.config.act_bits}"
+            )
         self._checkpoint = checkpoint
         self._device = AcceleratorBackend(accelerator)
         self._comparing = ComparingBackend(self._device) if check else None

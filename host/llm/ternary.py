@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import LutraError
 from .architecture import SCALE_FLOOR
 
 __all__ = ["TernaryMatrix", "TernaryRangeError", "quantise_rows", "ternarise"]
 
 
-class TernaryRangeError(ValueError):
+class TernaryRangeError(LutraError, ValueError):
     """Weights that have no ternary form: not finite, or too small for a half-precision scale."""
 
 

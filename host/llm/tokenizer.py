@@ -16,6 +16,8 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+from ..errors import LutraError
+
 __all__ = ["BOS", "ByteTokenizer", "TokenizerError", "byte_alphabet", "learn_merges"]
 
 BOS = "<|bos|>"
@@ -28,7 +30,7 @@ _SPLIT = re.compile(
 _CACHE_LIMIT = 1 << 19
 
 
-class TokenizerError(ValueError):
+class TokenizerError(LutraError, ValueError):
     """A vocabulary or a token that this tokenizer cannot use."""
 
 

@@ -153,7 +153,7 @@ def test_sim_random_requests_like_the_model(stall: float) -> None:
         wires = [stuff(random_request(rng, 3)) for _ in range(3)]  # FRESH: no HELLO yet
         sequence = 200
         wires.append(stuff(pack_header(Command.HELLO, sequence, 0, 0xCAFE_7E7D)))
-        for _ in range(120):
+        for _ in range(80):
             sequence += 1
             message = random_request(rng, sequence % 256)
             wires.append(stuff(message))
@@ -182,7 +182,7 @@ def test_sim_random_requests_like_the_model(stall: float) -> None:
     bench.run(drive)
     assert bench.target.memory == target.memory
     assert bench.target.writes == target.writes
-    assert model.repeated > 3
+    assert model.repeated
 
 
 def test_sim_link_words() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lutra.host.accelerator import Accelerator
+from lutra.host.errors import UnsupportedFormatError
 from lutra.host.llm.backend import BackendMismatchError
 from lutra.host.llm.checkpoint import load_checkpoint
 from lutra.host.llm.decoder import Decoder
@@ -43,3 +44,11 @@ def test_a_wrong_integer_stops_the_text(monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setattr(device, "matmul", spoiled)
         with pytest.raises(BackendMismatchError, match="output 7 is"):
             list(session.write("def ", count=2))
+
+
+def test_a_device_with_narrow_activations_is_refused() -> None:
+    with (
+        Accelerator.open("golden", config="w2a4") as device,
+        pytest.raises(UnsupportedFormatError, match=r"take 8 bits.*'w2a4' has act_bits = 4"),
+    ):
+        Session(load_checkpoint(), device)
