@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from .config import Config
 
 __all__ = ["BuildStep", "build_schedule", "plain_sum_step", "ternary_order"]
 
 
-class BuildStep(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class BuildStep:
     """``sum = (0 if this is the first step else sum) + factor * x[operand]``.
 
     `index` is where the sum goes in the table, None while it is only being started.

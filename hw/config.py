@@ -12,6 +12,9 @@ __all__ = ["PROCESSING_ELEMENTS", "TABLE_STORAGES", "Config", "ConfigError", "bi
 #: Processing elements behind the common seam (`hw.processing_element`).
 PROCESSING_ELEMENTS = ("lut", "lut3", "bitserial", "add", "mac", "shiftadd")
 
+#: What the `bitserial` element counts.
+POPCOUNTS = ("and", "xnor")
+
 #: How the tables of the `lut` element are stored.
 TABLE_STORAGES = ("registers",)
 
@@ -61,6 +64,8 @@ class Config(MemoryWords):
     table_bits : int
         Width of a stored table entry where tables are quantised, 4 to the exact width; 0 stores
         them exactly. See `hw.table_quantiser`.
+    popcount : {"and", "xnor"}
+        What `bitserial` counts, see `hw.bitserial_array`; of no effect elsewhere.
     table_storage : {"registers"}
         How tables are stored.
     tree_pipeline : int
@@ -94,6 +99,7 @@ class Config(MemoryWords):
     psum_depth: int = 1024
     act_exponent_bits: int = 0
     table_bits: int = 0
+    popcount: str = "and"
     table_storage: str = "registers"
     tree_pipeline: int = 0
 
@@ -103,6 +109,7 @@ class Config(MemoryWords):
             if not isinstance(value, wanted) or isinstance(value, bool):
                 raise TypeError(f"{field.name} must be {wanted.__name__}, not {value!r}")
         self._check("pe", self.pe in PROCESSING_ELEMENTS, f"one of {PROCESSING_ELEMENTS}")
+        self._check("popcount", self.popcount in POPCOUNTS, f"one of {POPCOUNTS}")
         self._check(
             "table_storage", self.table_storage in TABLE_STORAGES, f"one of {TABLE_STORAGES}"
         )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib.wiring import Component, connect, flipped
 
-from .adder_tree import add_tree, signed_tree, tree_latency
+from .adder_tree import add_tree, signed_tree
 from .config import Config
+from .element_latency import element_latency
 from .operand_banks import OperandBanks
 from .processing_element import ProcessingElementSignature, delayed_rows
 
@@ -38,8 +39,7 @@ class DirectArray(Component):
     @property
     def latency(self) -> int:
         """Cycles from a weight word to its plane sums."""
-        c = self._config
-        return tree_latency(c.k_block, c.tree_pipeline) + (c.pe != "add")
+        return element_latency(self._config)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

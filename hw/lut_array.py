@@ -5,8 +5,9 @@ from __future__ import annotations
 from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import Component, connect, flipped
 
-from .adder_tree import signed_tree, tree_latency
+from .adder_tree import signed_tree
 from .config import Config
+from .element_latency import element_latency
 from .operand_banks import BankTurns
 from .processing_element import ProcessingElementSignature, delayed_rows
 from .table_builder import TableBuilder
@@ -38,7 +39,7 @@ class LUTArray(Component):
     @property
     def latency(self) -> int:
         """Cycles from a weight word to its plane sums."""
-        return tree_latency(self._config.tables, self._config.tree_pipeline)
+        return element_latency(self._config)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

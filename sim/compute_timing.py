@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..hw.adder_tree import tree_latency
 from ..hw.config import Config
+from ..hw.element_latency import element_latency
 
 __all__ = ["ComputeTiming"]
 
@@ -27,13 +27,7 @@ class ComputeTiming:
     """
 
     def __init__(self, config: Config) -> None:
-        latency = {
-            "bitserial": 2,
-            "add": tree_latency(config.k_block, config.tree_pipeline),
-            "mac": tree_latency(config.k_block, config.tree_pipeline) + 1,
-            "shiftadd": tree_latency(config.k_block, config.tree_pipeline) + 1,
-        }.get(config.pe, tree_latency(config.tables, config.tree_pipeline))
-        self._token = _TOKEN + latency
+        self._token = _TOKEN + element_latency(config)
         self._with_tables = config.pe in ("lut", "lut3")
         self._build = config.build_cycles if self._with_tables else 0
         self.front = self.ended = 0.0

@@ -89,22 +89,20 @@ def _table(outcomes: dict[GridCombination, GridResult], device: str) -> Table:
         title=f"{'sim against golden' if device == 'sim' else 'golden against integer sums'}",
         title_justify="left",
     )
-    for name in ("variant", "element"):
-        table.add_column(name, no_wrap=True)
+    table.add_column("variant", no_wrap=True)
     for name in ("weights", "acts", "combinations", "products", "passed", "seconds"):
         table.add_column(name, justify="right", no_wrap=True)
     for name, rows in by_variant.items():
-        _add(table, name, VARIANTS[name].config.pe, rows)
+        _add(table, name, rows)
     if len(by_variant) > 1:
         table.add_section()
-        _add(table, "all", "", list(outcomes.items()))
+        _add(table, "all", list(outcomes.items()))
     return table
 
 
-def _add(table: Table, name: str, pe: str, rows: list[tuple[GridCombination, GridResult]]) -> None:
+def _add(table: Table, name: str, rows: list[tuple[GridCombination, GridResult]]) -> None:
     table.add_row(
         name,
-        pe,
         str(len({c.weights for c, _ in rows})),
         str(len({c.activations for c, _ in rows})),
         str(len(rows)),

@@ -93,11 +93,7 @@ class TokensHarness(Harness):
         source = dispatch.instructions
         header = LAYOUTS[Opcode.END](source.payload.bits)
         m.d.comb += source.valid.eq((offers | past_refused(m, source)) & (place <= self._length))
-        m.d.comb += [
-            header.wait.eq(current["wait"]),
-            header.signal.eq(current.signal),
-            source.payload.address.eq(place),
-        ]
+        m.d.comb += [header.wait.eq(current["wait"]), header.signal.eq(current.signal)]
         with m.Switch(current.kind):
             for engine, opcode in _OPCODES.items():
                 with m.Case(engine):
@@ -110,7 +106,6 @@ class TokensHarness(Harness):
         events = [transfer(source)]
         free = [offers]
         empty = []
-        models = []
         for engine in ENGINES:
             name = engine.name.lower()
             begins, completes = (
@@ -125,7 +120,6 @@ class TokensHarness(Harness):
                 completes,
                 self.constant(name=f"{name}_two"),
             )
-            models.append(model)
             free += [begins, completes]
             events += [model.began, model.completed]
             empty.append(model.empty)
@@ -134,7 +128,6 @@ class TokensHarness(Harness):
         m.d.comb += dispatch.quiet.eq(1)
 
         self._claim_tokens_exist(m, tokens)
-        self._lemmas(m, program, place, models, dispatch)
         waited = Signal(range(_PATIENCE + 2))
         with m.If(~Cat(free).all() | Cat(events).any() | dispatch.done):
             m.d.sync += waited.eq(0)
@@ -168,37 +161,10 @@ class TokensHarness(Harness):
                         sum_ = given[engine, other] + (is_it & item.signal[other])
                         given[engine, other] = sum_[:bits]
 
-    def _lemmas(self, m, program, place, models, dispatch) -> None:
-        started, completed = Signal(self._length), Signal(self._length)
-        for engine, model in zip(ENGINES, models, strict=True):
-            with m.If(model.began):
-                m.d.sync += started.bit_select(model.tag, 1).eq(1)
-            with m.If(model.completed):
-                m.d.sync += completed.bit_select(model.oldest_tag, 1).eq(1)
-        bits = self._length.bit_length()
-        running = 1
-        for i, item in enumerate(program):
-            self.claim(f"started_{i}", (place > i) | ~started[i])
-            self.claim(f"completed_{i}", started[i] | ~completed[i])
-            for engine, model in zip(ENGINES, models, strict=True):
-                earlier = Cat((program[j].kind == engine) & ~started[j] for j in range(i))
-                mine = model.valid & (model.tag == i)
-                self.claim(f"head_{engine}_{i}", ~mine | ((item.kind == engine) & ~started[i] & ~earlier.any() & (model.header["wait"] == item["wait"]) & (model.header.signal == item.signal)))
-                self.claim(f"old_{engine}_{i}", (model.count == 0) | (model.oldest_tag != i) | ((item.kind == engine) & started[i] & ~completed[i] & (model.oldest == item.signal)))
-                self.claim(f"new_{engine}_{i}", (model.count != 2) | (model.newest_tag != i) | ((item.kind == engine) & started[i] & ~completed[i] & (model.newest == item.signal)))
-        for g in ENGINES:
-            for t in ENGINES:
-                if g != t:
-                    total = 0
-                    for i, item in enumerate(program):
-                        total = (total + ((item.kind == g) & completed[i] & item.signal[t]) - ((item.kind == t) & started[i] & item["wait"][g]))[:bits]
-                    self.claim(f"balance_{g}_{t}", self.there[g, t] == total)
-
     def _claim_tokens_exist(self, m: Module, tokens: Tokens) -> None:
         """Nobody takes a token that was not given: engines are ordered as the program says."""
-        self.there = {}
-        for taker in ENGINES:
-            for giver in ENGINES:
+        for giver in ENGINES:
+            for taker in ENGINES:
                 if giver == taker:
                     continue
                 source, port = (getattr(tokens, e.name.lower()) for e in (giver, taker))
@@ -208,9 +174,6 @@ class TokensHarness(Harness):
                 takes = port.wait_valid & port.wait_ready & port.wait[giver]
                 m.d.sync += there.eq(there + gives - takes)
                 self.claim(f"tokens_exist_{name}", ~takes | (there != 0))
-                self.there[giver, taker] = there
-            port = getattr(tokens, taker.name.lower())
-            self.claim(f"ready_{taker.name}", port.wait_ready == Cat(~port.wait[g] | (self.there[g, taker] != 0) for g in ENGINES if g != taker).all())
 
 
 def past_refused(m: Module, source) -> Signal:
@@ -238,17 +201,13 @@ class _EngineModel:
         self.began = transfer(source)
         self.completed = port.signal_valid
         self.empty = count == 0
-        self.valid, self.header, self.count = source.valid, header, count
-        self.oldest, self.newest = oldest, newest
-        self.tag = source.payload.address[:3]
-        self.oldest_tag, self.newest_tag = (Signal(3, name=f"{name}_{age}_tag") for age in ("oldest", "newest"))
         self.idle = ~source.valid & self.empty
         self.waiting = self.empty & port.wait_valid & ~port.wait_ready
         m.d.sync += count.eq(count + self.began - self.completed)
         with m.If(self.completed):
-            m.d.sync += [oldest.eq(newest), self.oldest_tag.eq(self.newest_tag)]
+            m.d.sync += oldest.eq(newest)
         with m.If(self.began):
             with m.If((count == 0) | (self.completed & (count == 1))):
-                m.d.sync += [oldest.eq(header.signal), self.oldest_tag.eq(self.tag)]
+                m.d.sync += oldest.eq(header.signal)
             with m.Else():
-                m.d.sync += [newest.eq(header.signal), self.newest_tag.eq(self.tag)]
+                m.d.sync += newest.eq(header.signal)

@@ -39,6 +39,9 @@ CONFIGS = {
     "shiftadd": Config(
         pe="shiftadd", weight_bits=4, max_shift=4, lanes=4, tables=2, axi_bits=32, **_SMALL
     ),
+    "xnor": Config(
+        pe="bitserial", popcount="xnor", rows=2, lanes=4, tables=2, axi_bits=32, **_SMALL
+    ),
     "bitserial": Config(pe="bitserial", rows=2, lanes=4, tables=2, axi_bits=32, **_SMALL),
 }
 

@@ -1,0 +1,22 @@
+"""Latency of every processing element: the hardware is built to it, the cycle model counts on it."""
+
+from __future__ import annotations
+
+from .adder_tree import tree_latency
+from .config import Config
+
+__all__ = ["element_latency"]
+
+
+def element_latency(config: Config) -> int:
+    """Cycles from a weight word to its plane sums (from its last pass, where it has several).
+
+    An adder tree over the tables of a row (`lut`, `lut3`) or over the inputs of a K block; `mac` and
+    `shiftadd` register their products in front of it. `bitserial` registers its counts and its
+    sums, and with XNOR the sums once more, corrected.
+    """
+    if config.pe == "bitserial":
+        return 3 if config.popcount == "xnor" else 2
+    if config.pe in ("lut", "lut3"):
+        return tree_latency(config.tables, config.tree_pipeline)
+    return tree_latency(config.k_block, config.tree_pipeline) + (config.pe != "add")
