@@ -12,6 +12,7 @@ from amaranth.lib import data, wiring
 
 from ..hw import isa
 from ..hw.config import Config
+from ..hw.element_latency import latencies
 from ..hw.registers import Control, Register, Status
 from .config_names import config_hash
 
@@ -35,8 +36,7 @@ def manifest(config: Config, core: wiring.Component) -> dict[str, Any]:
     config : Config
         What the core was built from.
     core : wiring.Component
-        The top; its signature gives the ports, and its attribute ``latencies`` (a mapping of
-        names to cycles, if it has one) the pipeline latencies.
+        The top; its signature gives the ports.
     """
     return {
         "manifest_version": MANIFEST_VERSION,
@@ -46,7 +46,7 @@ def manifest(config: Config, core: wiring.Component) -> dict[str, Any]:
         "config_hash": config_hash(config),
         "configuration": asdict(config),
         "derived": derived_widths(config),
-        "latencies": dict(getattr(core, "latencies", {})),
+        "latencies": latencies(config),
         "ports": core_ports(core),
         "isa": isa_tables(),
         "registers": register_map(),

@@ -48,6 +48,7 @@ def _variants() -> dict[str, Variant]:
         variants[f"{pe}-x"] = _variant(
             f"{pe}-x", pe, ("int16", *_BLOCK_SCALED), act_bits=16, act_exponent_bits=4, rows=2
         )
+    variants["bitserial-xnor"] = _variant("bitserial-xnor", "bitserial", _INTEGERS, popcount="xnor")
     # Quantised tables: entries of 8 bits, and with block exponents of 6.
     for pe in ("lut", "lut3"):
         variants[f"{pe}-q8"] = _variant(f"{pe}-q8", pe, ("int8", "uint8"), table_bits=8)
@@ -57,7 +58,7 @@ def _variants() -> dict[str, Variant]:
     return variants
 
 
-#: Variants by name: the element, `-x` with exponents and wide activations, `-q` quantised.
+#: Variants by name: the element; `-x` with exponents and wide activations, `-q` quantised.
 VARIANTS: dict[str, Variant] = _variants()
 
 

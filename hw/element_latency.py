@@ -1,18 +1,18 @@
-"""Latency of every processing element: the hardware is built to it, the cycle model counts on it."""
+"""Latency of every processing element: hardware and cycle model both go by it."""
 
 from __future__ import annotations
 
 from .adder_tree import tree_latency
 from .config import Config
 
-__all__ = ["element_latency"]
+__all__ = ["element_latency", "latencies"]
 
 
 def element_latency(config: Config) -> int:
     """Cycles from a weight word to its plane sums (from its last pass, where it has several).
 
-    An adder tree over the tables of a row (`lut`, `lut3`) or over the inputs of a K block; `mac` and
-    `shiftadd` register their products in front of it. `bitserial` registers its counts and its
+    An adder tree over the tables of a row (`lut`, `lut3`) or over the inputs of a K block; `mac`
+    and `shiftadd` register their products in front of it. `bitserial` registers its counts and its
     sums, and with XNOR the sums once more, corrected.
     """
     if config.pe == "bitserial":
@@ -20,3 +20,13 @@ def element_latency(config: Config) -> int:
     if config.pe in ("lut", "lut3"):
         return tree_latency(config.tables, config.tree_pipeline)
     return tree_latency(config.k_block, config.tree_pipeline) + (config.pe != "add")
+
+
+def latencies(config: Config) -> dict[str, int]:
+    """Pipeline latencies in cycles, by name: what the manifest tells."""
+    element = element_latency(config)
+    return {
+        "element": element,  # weight word to plane sums
+        "lookup_to_partial_sum": element + 4,  # issue of a lookup to the written partial sum
+        "table_set": config.build_cycles,  # K block to tables ready
+    }
