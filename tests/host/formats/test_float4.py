@@ -47,7 +47,8 @@ def test_e2m1_exact(pe):
     check_product(matrix, E2M1[codes] * scales.astype(float)[:, None], device(pe, "fp4"))
 
 
-@given(st.integers(1, 20), st.integers(1, 200), st.integers(0, 247), st.integers(1, 8),
+# Scales up to 2**101: the products of larger ones leave float32.
+@given(st.integers(1, 20), st.integers(1, 200), st.integers(0, 220), st.integers(1, 8),
        st.integers(0, 2**32 - 1), st.sampled_from(PES))  # fmt: skip
 @settings(max_examples=40, deadline=None)
 def test_mxfp4_exact_within_the_scale_bits(n, k, low, spread, seed, pe):
