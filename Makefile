@@ -43,7 +43,7 @@ train: .venv/.train
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/basedpyright --warnings
+	$(BIN)/basedpyright --project pyproject.toml --warnings
 
 format: setup
 	$(BIN)/ruff check --fix .
