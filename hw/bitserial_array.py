@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from amaranth.hdl import Array, Module, Signal, signed
-from amaranth.lib.wiring import Component, connect, flipped
 
 from .adder_tree import add_tree
-from .config import Config, bits_for
-from .element_latency import element_latency
+from .config import bits_for
 from .operand_banks import OperandBanks
-from .processing_element import ProcessingElementSignature, delayed_rows
+from .processing_element import ProcessingElement, delayed_rows
 
 __all__ = ["BitSerialArray"]
 
 
-class BitSerialArray(Component):
+class BitSerialArray(ProcessingElement):
     """Meets every weight plane with every activation plane, the highest one first.
 
     A weight bit means +1 or -1, an activation bit x_kj is worth ``2**j`` and the highest one
@@ -38,24 +36,11 @@ class BitSerialArray(Component):
     block is loaded in one cycle into one of two banks.
     """
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
-        super().__init__(ProcessingElementSignature(config))
-
-    @property
-    def latency(self) -> int:
-        """Cycles from the last pass of a weight word to its plane sums."""
-        return element_latency(self._config)
-
     def elaborate(self, platform: object) -> Module:
         m = Module()
         c = self._config
         m.submodules.banks = banks = OperandBanks(c)
-        connect(m, flipped(self.x), banks.x)
-        m.d.comb += [
-            banks.release.eq(self.control.valid & self.control.release),
-            self.loaded.eq(banks.loaded),
-        ]
+        banks.serve(m, self)
         count_bits = bits_for(c.k_block + 1)
         first, valid = Signal(reset_less=True), Signal()
         m.d.sync += [first.eq(self.control.act_first), valid.eq(self.control.valid)]

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal, Value, signed
-from amaranth.lib.wiring import Component, connect, flipped
 
 from .adder_tree import add_tree, signed_tree
-from .config import Config
-from .element_latency import element_latency
 from .operand_banks import OperandBanks
-from .processing_element import ProcessingElementSignature, delayed_rows
+from .processing_element import ProcessingElement, delayed_rows
 
 __all__ = ["DirectArray", "shift_add_product"]
 
 
-class DirectArray(Component):
+class DirectArray(ProcessingElement):
     """M rows, N lanes and ``k_block`` products a row and lane, added in a tree.
 
     The weight word holds, per lane and activation,
@@ -32,24 +29,11 @@ class DirectArray(Component):
     Latency: see `latency`; one weight word a cycle.
     """
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
-        super().__init__(ProcessingElementSignature(config))
-
-    @property
-    def latency(self) -> int:
-        """Cycles from a weight word to its plane sums."""
-        return element_latency(self._config)
-
     def elaborate(self, platform: object) -> Module:
         m = Module()
         c = self._config
         m.submodules.banks = banks = OperandBanks(c)
-        connect(m, flipped(self.x), banks.x)
-        m.d.comb += [
-            banks.release.eq(self.control.valid & self.control.release),
-            self.loaded.eq(banks.loaded),
-        ]
+        banks.serve(m, self)
         inputs = [banks.elements(row) for row in range(c.rows)]
         signs = Signal(c.lanes)
         for lane in range(c.lanes):

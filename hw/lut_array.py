@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module, Signal
-from amaranth.lib.wiring import Component, connect, flipped
+from amaranth.lib.wiring import connect, flipped
 
 from .adder_tree import signed_tree
-from .config import Config
-from .element_latency import element_latency
 from .operand_banks import BankTurns
-from .processing_element import ProcessingElementSignature, delayed_rows
+from .processing_element import ProcessingElement, delayed_rows
 from .table_builder import TableBuilder
 from .table_storage import create_table_storage
 
 __all__ = ["LUTArray"]
 
 
-class LUTArray(Component):
+class LUTArray(ProcessingElement):
     """Table-stationary array of M rows, N lanes and U tables a row.
 
     In every cycle each lane looks up one entry in each of the U tables of every row and adds
@@ -31,15 +29,6 @@ class LUTArray(Component):
     Latency: see `latency`; one weight word a cycle. Tables are double-buffered, so that building
     the next K block's (``Config.build_cycles``) hides behind the lookups of this one.
     """
-
-    def __init__(self, config: Config) -> None:
-        self._config = config
-        super().__init__(ProcessingElementSignature(config))
-
-    @property
-    def latency(self) -> int:
-        """Cycles from a weight word to its plane sums."""
-        return element_latency(self._config)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream
-from amaranth.lib.wiring import Component, In, Out
+from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from .adder_tree import add_tree
 from .config import Config
-from .processing_element import row_terms
+from .processing_element import ProcessingElement, row_terms
 
 __all__ = ["BankTurns", "OperandBanks"]
 
@@ -60,6 +60,14 @@ class OperandBanks(Component):
                 "rows": Out(data.ArrayLayout(row_terms(config), config.rows)),
             }
         )
+
+    def serve(self, m: Module, element: ProcessingElement) -> None:
+        """Connect to the ports of the element that uses the banks."""
+        connect(m, flipped(element.x), self.x)
+        m.d.comb += [
+            self.release.eq(element.control.valid & element.control.release),
+            element.loaded.eq(self.loaded),
+        ]
 
     def elements(self, row: int) -> list:
         """The activations ``[k_block]`` of `row` in the shown block."""

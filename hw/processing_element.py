@@ -7,9 +7,11 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import Config, bits_for
+from .element_latency import element_latency
 
 __all__ = [
     "PEControl",
+    "ProcessingElement",
     "ProcessingElementSignature",
     "create_processing_element",
     "delayed_rows",
@@ -54,6 +56,19 @@ class ProcessingElementSignature(wiring.Signature):
         )
 
 
+class ProcessingElement(wiring.Component):
+    """Base of all elements: ports and latency follow from the configuration."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        super().__init__(ProcessingElementSignature(config))
+
+    @property
+    def latency(self) -> int:
+        """Cycles from a weight word to its plane sums (`hw.element_latency`)."""
+        return element_latency(self._config)
+
+
 def signed_sum(config: Config):
     """Shape of one plane sum."""
     return signed(config.sum_bits)
@@ -84,8 +99,8 @@ def delayed_rows(m, config: Config, rows, cycles: int):
     return rows
 
 
-def create_processing_element(config: Config) -> wiring.Component:
-    """The element that `config.pe` names, with a ``latency`` property in cycles."""
+def create_processing_element(config: Config) -> ProcessingElement:
+    """The element that `config.pe` names."""
     from .bitserial_array import BitSerialArray
     from .direct_array import DirectArray
     from .lut_array import LUTArray
