@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .accelerator import Accelerator
+    from .importers.load import load_model
     from .quantize import quantize_rtn, quantize_ternary
     from .quantized_matrix import QuantizedMatrix
 
-__all__ = ["Accelerator", "QuantizedMatrix", "quantize_rtn", "quantize_ternary"]
+__all__ = ["Accelerator", "QuantizedMatrix", "load_model", "quantize_rtn", "quantize_ternary"]
 
 _HOME = {
     "Accelerator": "accelerator",
     "QuantizedMatrix": "quantized_matrix",
+    "load_model": "importers.load",
     "quantize_rtn": "quantize",
     "quantize_ternary": "quantize",
 }

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from ..gen.config_names import load_config
 from ..hw.config import Config
 from ..hw.registers import COUNTERS
+from ..sim.closing import Closing
 from .activations import check_act_bits, check_activations, check_exponents
 from .device import Device
 from .device_memory import DeviceMemory
 from .devices import open_transport
-from .errors import DtypeError, LutraError
-from .loaded_matrix import LoadedMatrix
+from .errors import LutraError
+from .loadable import Loadable, LoadedT, LoadedWeights, load_other, multiply_loaded
+from .loaded_matrix import LoadedMatrix, ProgramKey, StoredProgram
 from .matrix_layout import MatrixLayout
 from .packing import pack_activations, unpack_outputs
 from .program_store import ProgramStore
@@ -30,7 +31,7 @@ __all__ = ["Accelerator"]
 _BATCH_ROWS = 1024
 
 
-class Accelerator:
+class Accelerator(Closing):
     """A device of one configuration, its memory, and products on it.
 
     Usually made by `open`; the constructor takes any `Transport`.
@@ -122,41 +123,58 @@ class Accelerator:
         """Who has what of the device's memory."""
         return self._device.memory
 
-    def load(self, weights: QuantizedMatrix, *, image: LoadedMatrix | None = None) -> LoadedMatrix:
+    @property
+    def programs(self) -> ProgramStore:
+        """The programs in the device's memory, and the areas that they share."""
+        return self._programs
+
+    @overload
+    def load(self, weights: Loadable[LoadedT]) -> LoadedT: ...
+
+    @overload
+    def load(self, weights: QuantizedMatrix, *, image: LoadedMatrix = ...) -> LoadedMatrix: ...
+
+    def load(self, weights: Any, *, image: LoadedMatrix | None = None) -> Any:
         """Pack weights and send them to the device, once for many products.
 
         Parameters
         ----------
-        weights : QuantizedMatrix
+        weights : QuantizedMatrix, or anything `Loadable`, such as composite and adaptive matrices
         image : LoadedMatrix, optional
             A matrix on this device whose codes begin with those of `weights`: its weight image is
             used, and only group parameters are sent.
 
         Raises
         ------
-        UnsupportedFormatError
-            The configuration was not built for these weights.
-        ShapeError
-            `image` lies differently in memory.
+        UnsupportedFormatError, ShapeError
+            The configuration was not built for these weights, or `image` lies differently.
         OutOfDeviceMemoryError
             They do not fit the device's memory.
         """
         if not isinstance(weights, QuantizedMatrix):
-            raise DtypeError(
-                f"weights must be a QuantizedMatrix, not {type(weights).__name__}; "
-                "lutra.host.quantize makes one from float weights"
-            )
+            return load_other(self, weights, image)
         layout = MatrixLayout.of(weights, self.config)
-        loaded = LoadedMatrix(
+        loaded = LoadedMatrix.send(
             weights, layout, transport=self.transport, memory=self.memory, image=image
         )
         self._programs.add(loaded)
         return loaded
 
+    def prepare(self, weights: LoadedMatrix, rows: int, *, act_bits: int | None = None) -> None:
+        """Build and send the program of `rows` activation rows, as the first product would.
+
+        Raises
+        ------
+        LutraError, OutOfDeviceMemoryError
+        """
+        planes = self.act_planes(self.check_usable(weights, act_bits=act_bits))
+        row_blocks = -(-min(rows, _BATCH_ROWS) // self.config.rows)
+        self._programs.program(weights, ProgramKey(row_blocks, planes))
+
     def matmul(
         self,
         x: np.ndarray,
-        weights: LoadedMatrix,
+        weights: LoadedMatrix | LoadedWeights,
         *,
         act_bits: int | None = None,
         exponents: np.ndarray | None = None,
@@ -168,7 +186,7 @@ class Accelerator:
         ----------
         x : ndarray of integers, shape ``[M, K]``
             In the signed range of `act_bits`; any integer type.
-        weights : LoadedMatrix
+        weights : LoadedMatrix or LoadedWeights (which takes no `exponents`)
         act_bits : int, optional
             Activation planes that a bit-serial device runs, at a cost of one pass each;
             by default all that it has.
@@ -192,13 +210,14 @@ class Accelerator:
         DeviceError, CycleLimitError
             The program stopped or did not end; the device was reset and can be used.
         """
-        if not isinstance(weights, LoadedMatrix) or weights not in self._programs:
-            raise LutraError("weights must come from load() of this accelerator")
-        weights.check_usable()
-        bits = check_act_bits(act_bits, self.config)
+        if not isinstance(weights, LoadedMatrix) and isinstance(weights, LoadedWeights):
+            y = multiply_loaded(self, weights, x, act_bits, exponents, skip_zeros)
+            self._counters = weights.counters
+            return y
+        bits = self.check_usable(weights, act_bits=act_bits)
         check_activations(x, weights.layout, bits)
         check_exponents(exponents, len(x), weights.layout)
-        planes = bits if self.config.pe == "bitserial" else 1
+        planes = self.act_planes(bits)
         self._earlier = dict.fromkeys(COUNTERS, 0)
         self._counters = dict.fromkeys(COUNTERS, 0)
         pieces = []
@@ -233,6 +252,39 @@ class Accelerator:
         finally:
             self.memory.free(stored.address)
 
+    def run_stored(self, program: StoredProgram, layout: MatrixLayout, row_blocks: int) -> None:
+        """Run a program of the store, within a limit that is generous for such a product.
+
+        Raises
+        ------
+        DeviceError, CycleLimitError
+        """
+        limit = self._cycle_limit
+        if limit is None:
+            # A memory of one byte a cycle, and every pass of a bit-serial element, and then some.
+            words = layout.k_blocks * layout.n_blocks * layout.planes * row_blocks
+            outputs = layout.output_bytes(row_blocks)
+            limit = 1_000_000 + words * (self.config.axi_bits + 64) + 16 * outputs
+        self._counters = None
+        self._device.run(program, limit)
+
+    def check_usable(self, *weights: LoadedMatrix, act_bits: int | None = None) -> int:
+        """Check that matrices are on this device; the width of activations meant by `act_bits`.
+
+        Raises
+        ------
+        LutraError, RangeError, UnsupportedFormatError
+        """
+        for matrix in weights:
+            if not isinstance(matrix, LoadedMatrix) or matrix not in self._programs:
+                raise LutraError("weights must come from load() of this accelerator")
+            matrix.check_usable()
+        return check_act_bits(act_bits, self.config)
+
+    def act_planes(self, bits: int) -> int:
+        """Passes that activations of `bits` take: one each on a bit-serial element."""
+        return bits if self.config.pe == "bitserial" else 1
+
     def reset(self) -> None:
         """Stop whatever runs and bring the engines back to rest."""
         self._device.reset()
@@ -240,17 +292,6 @@ class Accelerator:
     def close(self) -> None:
         """Let go of the device. Closing twice does nothing."""
         self.transport.close()
-
-    def __enter__(self) -> Accelerator:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # -- one program -----------------------------------------------------------------------------
 
@@ -265,20 +306,14 @@ class Accelerator:
         layout = weights.layout
         row_blocks = -(-len(x) // self.config.rows)
         used = used_activations(x, layout) if skip_zeros else None
-        program = self._programs.program(weights, row_blocks, act_planes, used)
+        program = self._programs.program(weights, ProgramKey(row_blocks, act_planes), used)
         outputs = layout.output_bytes(row_blocks)
         acts = pack_activations(x, layout, exponents=exponents)
-        self.transport.write_memory(self._programs.activations, acts)
-        limit = self._cycle_limit
-        if limit is None:
-            # A memory of one byte a cycle, and every pass of a bit-serial element, and then some.
-            words = layout.k_blocks * layout.n_blocks * layout.planes * row_blocks
-            limit = 1_000_000 + words * (self.config.axi_bits + 64) + 16 * outputs
-        self._counters = None
+        self.transport.write_memory(self._programs.address("activations"), acts)
         try:
-            self._device.run(program, limit)
+            self.run_stored(program, layout, row_blocks)
         finally:
             if used is not None:
                 self.memory.free(program.address)
-        image = self.transport.read_memory(self._programs.outputs, outputs)
+        image = self.transport.read_memory(self._programs.address("outputs"), outputs)
         return unpack_outputs(image, layout, len(x))

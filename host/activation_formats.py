@@ -7,6 +7,8 @@ int4, int8, int16   integers of b bits                         ``rint(x / s), s 
                                                                - 1)``
 uint8               integers 0 .. 255, zero point z            ``rint(x / s) + z``, s and z from the
                                                                row's range, which 0 belongs to
+bipolar1, 2, 4, 8   odd integers of b bits, each bit           the nearest odd to ``x / s``,
+                    -1 or +1: ``2 u - (2**b - 1)``             s = ``max|x| / (2**b - 1)``
 e4m3, e5m2          float8 (OCP; e4m3 without infinities)      ``x / s``, s = ``max|x| / largest``
 bf16, fp16          bfloat16, IEEE half precision              ``x``, s = 1
 ==================  =========================================  ====================================
@@ -25,7 +27,7 @@ import numpy as np
 
 from .errors import DtypeError, RangeError, ShapeError, UnsupportedFormatError
 
-__all__ = ["FORMATS", "NUMBER_TYPES", "FormattedActivations", "format_activations"]
+__all__ = ["BIPOLAR", "FORMATS", "NUMBER_TYPES", "FormattedActivations", "format_activations"]
 
 #: Number types of the floating-point formats.
 NUMBER_TYPES: dict[str, np.dtype] = {
@@ -37,8 +39,11 @@ NUMBER_TYPES: dict[str, np.dtype] = {
 
 _INTEGERS = {"int4": 4, "int8": 8, "int16": 16}
 
+#: Bits of the bipolar formats, whose bits mean -1 and +1.
+BIPOLAR: dict[str, int] = {f"bipolar{bits}": bits for bits in (1, 2, 4, 8)}
+
 #: Names of all formats.
-FORMATS: tuple[str, ...] = (*_INTEGERS, "uint8", *NUMBER_TYPES)
+FORMATS: tuple[str, ...] = (*_INTEGERS, "uint8", *BIPOLAR, *NUMBER_TYPES)
 
 #: What the rounding of a scale to float32 adds to half a step, at 255 steps from zero.
 _SLACK = 1 + 2.0**-14
@@ -111,6 +116,8 @@ def format_activations(x: np.ndarray, format: str) -> FormattedActivations:
         return _as_it_is(reals, format)
     if format in NUMBER_TYPES:
         return _floating(reals, format)
+    if format in BIPOLAR:
+        return _bipolar(reals, format)
     return _unsigned(reals) if format == "uint8" else _signed(reals, format)
 
 
@@ -121,6 +128,11 @@ def _as_it_is(x: np.ndarray, format: str) -> FormattedActivations:
     elif format in _INTEGERS:
         half = 1 << _INTEGERS[format] - 1
         low, high = -half, half - 1
+    elif format in BIPOLAR:
+        high = (1 << BIPOLAR[format]) - 1
+        low = -high
+        if not (x & 1).all():
+            raise RangeError(f"x must be odd integers from {low} to {high} for {format}")
     if x.min() < low or x.max() > high:
         raise RangeError(f"x must be from {low} to {high} for {format}")
     values = x.astype(np.int64) if x.dtype.kind in "iu" else x
@@ -138,6 +150,20 @@ def _signed(x: np.ndarray, format: str) -> FormattedActivations:
     return FormattedActivations(
         format=format, values=values, scales=scales, zero_points=np.zeros(len(x), np.int64),
         errors=np.broadcast_to(scales[:, None] / 2 * _SLACK, x.shape),
+    )  # fmt: skip
+
+
+def _bipolar(x: np.ndarray, format: str) -> FormattedActivations:
+    """The nearest odd multiples of half a step; a row of zeros has the scale 0."""
+    top = (1 << BIPOLAR[format]) - 1
+    used = np.abs(x).max(1) > 0
+    scales = _scales(np.abs(x).max(1) / top)
+    codes = np.clip(np.rint((x / scales[:, None] + top) / 2), 0, top).astype(np.int64)
+    scales = np.where(used, scales, 0.0)
+    return FormattedActivations(
+        format=format, values=2 * codes - top, scales=scales,
+        zero_points=np.zeros(len(x), np.int64),
+        errors=np.broadcast_to(scales[:, None] * _SLACK, x.shape),
     )  # fmt: skip
 
 

@@ -11,26 +11,62 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import typer
 
+from ..boards.asic.liberty import LibertyError
+from ..boards.density.sweep import SweepError
+from ..boards.density.targets import StudyError
+from ..boards.link.baud import BaudError
+from ..boards.memory.sdram_pads import SdramClockError
+from ..boards.pll import ClockError
+from ..boards.registry import UnknownBoardError
+from ..boards.synthesis.errors import FlowError
+from ..boards.synthesis.yosys import YosysError
+from ..boards.top import UnknownMemoryError
 from ..hw.config import ConfigError
 from ..sim.errors import SimulationError
 from ..sim.toolchain import ToolError, ToolMissingError
 from .commands.bench_cycles import bench_cycles
+from .commands.bench_density import bench_density
 from .commands.bench_elements import bench_elements
 from .commands.bench_llm import bench_llm
+from .commands.bench_minilm import bench_minilm
 from .commands.bench_sim import bench_sim
+from .commands.bench_utilisation import bench_utilisation
+from .commands.compile import compile_
 from .commands.configs import configs
+from .commands.estimate import estimate
 from .commands.formats import formats
 from .commands.gen import gen
 from .commands.grid import grid
 from .commands.info import info
+from .commands.inspect import inspect
+from .commands.program import program
 from .commands.run import run
+from .commands.run_model import run_model
+from .commands.synth import synth
 from .commands.tb import tb
 from .errors import LutraError
 
 __all__ = ["app", "main"]
 
 #: What a user can cause: told by name and text, without a traceback.
-_EXPECTED = (ConfigError, LutraError, SimulationError, ToolError, ToolMissingError, OSError)
+_EXPECTED = (
+    BaudError,
+    ClockError,
+    ConfigError,
+    FlowError,
+    LibertyError,
+    LutraError,
+    SdramClockError,
+    SimulationError,
+    StudyError,
+    SweepError,
+    ToolError,
+    ToolMissingError,
+    UnknownBoardError,
+    UnknownMemoryError,
+    YosysError,
+    OSError,
+)
 
 app = typer.Typer(
     help="LUT-based mixed-precision matrix-multiply accelerators: generate, simulate, use.",
@@ -41,17 +77,26 @@ app = typer.Typer(
 bench = typer.Typer(help="Measure cycles and simulation speed.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 
+app.command("compile")(compile_)
 app.command()(configs)
+app.command()(estimate)
 app.command()(formats)
 app.command()(gen)
 app.command()(grid)
 app.command()(info)
+app.command()(inspect)
+app.command()(program)
 app.command()(run)
+app.command("run-model")(run_model)
+app.command()(synth)
 app.command()(tb)
 bench.command("cycles")(bench_cycles)
+bench.command("density")(bench_density)
 bench.command("elements")(bench_elements)
 bench.command("llm")(bench_llm)
+bench.command("minilm")(bench_minilm)
 bench.command("sim")(bench_sim)
+bench.command("utilisation")(bench_utilisation)
 
 
 def main() -> None:

@@ -44,6 +44,11 @@ class DeviceMemory:
         """Bytes not handed out (not necessarily in one piece)."""
         return sum(end - begin for begin, end in self._holes)
 
+    @property
+    def pieces(self) -> list[tuple[int, int]]:
+        """Address and size of all that is handed out, by address."""
+        return sorted((begin, end - begin) for begin, end in self._pieces.items())
+
     def allocate(self, size: int) -> int:
         """Address of a new piece of at least `size` bytes.
 

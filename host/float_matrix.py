@@ -28,7 +28,8 @@ class FloatMatrix:
 
         y[m, n] = s[m] * 2**reference[m] * row_scale[n] * (acc[m, n] - z[m] * sum_k w[n, k])
 
-    uint8 activations go to the device less 128, so that z is the zero point less 128.
+    uint8 activations go to the device less 128, so that z is the zero point less 128; for bipolar
+    ones, which are odd, acc is twice the device's sums, and z is -1.
 
     Parameters
     ----------
@@ -106,9 +107,8 @@ class FloatMatrix:
             self._loaded,
             exponents=coded.exponents,
             act_bits=coded.bits if serial else None,
-        ).astype(np.int64)
-        if coded.zero_points.any():
-            acc -= coded.zero_points[:, None] * self._sums
+        )
+        acc = coded.sums(acc, self._sums)
         with np.errstate(over="ignore", under="ignore"):
             return (acc * coded.factors[:, None] * self._row_scales).astype(np.float32)
 

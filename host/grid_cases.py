@@ -8,7 +8,7 @@ import ml_dtypes
 import numpy as np
 
 from .accelerator import Accelerator
-from .activation_formats import NUMBER_TYPES, format_activations
+from .activation_formats import BIPOLAR, NUMBER_TYPES, format_activations
 from .block_scaling import block_of_inputs
 from .device_activations import DeviceActivations, encode_activations
 from .formats.registry import WEIGHTS
@@ -70,7 +70,8 @@ class GridCase:
                 ends = np.array(_range(format))
             return rng.choice(ends, numbers.shape).astype(numbers.dtype)
         if self.activations == "sparse":
-            numbers[:, rng.random(self.k) < 0.8] = 0
+            # Bipolar formats have no zero: +1 is what the device gets as 0.
+            numbers[:, rng.random(self.k) < 0.8] = 1 if format in BIPOLAR else 0
         return numbers
 
     @staticmethod
@@ -150,6 +151,9 @@ def _compare(found: np.ndarray, wanted: np.ndarray, what: str) -> None:
 def _range(format: str) -> tuple[int, int]:
     if format == "uint8":
         return 0, 255
+    if format in BIPOLAR:
+        top = (1 << BIPOLAR[format]) - 1
+        return -top, top
     half = 1 << int(format.removeprefix("int")) - 1
     return -half, half - 1
 
@@ -157,7 +161,8 @@ def _range(format: str) -> tuple[int, int]:
 def _numbers(rng: np.random.Generator, format: str, shape: tuple[int, int]) -> np.ndarray:
     if format not in NUMBER_TYPES:
         low, high = _range(format)
-        return rng.integers(low, high + 1, shape)
+        numbers = rng.integers(low, high + 1, shape)
+        return numbers | 1 if format in BIPOLAR else numbers
     kind = NUMBER_TYPES[format]
     reals = rng.normal(size=shape) * 2.0 ** rng.integers(-6, 7, shape)
     reals *= 2.0 ** rng.integers(-4, 5, (shape[0], 1))

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..hw.config import Config
+from .activation_formats import BIPOLAR
 from .formats.registry import WEIGHTS
 from .formats.support import reason_against
 
 __all__ = ["VARIANTS", "GridCombination", "Variant", "combinations", "representative"]
 
-_INTEGERS = ("int4", "int8", "uint8")
+_INTEGERS = ("int4", "int8", "uint8", *BIPOLAR)
 _BLOCK_SCALED = ("e4m3", "e5m2", "bf16", "fp16")
 _DEPTHS: dict[str, Any] = {"act_depth": 64, "weight_depth": 64, "scale_depth": 64, "psum_depth": 64}
 _SHAPES: dict[str, dict[str, Any]] = {

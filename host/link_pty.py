@@ -7,8 +7,9 @@ import random
 import select
 import threading
 import tty
-from types import TracebackType
 from typing import Protocol
+
+from ..sim.closing import Closing
 
 __all__ = ["ByteDevice", "Noise", "PtyServer"]
 
@@ -62,7 +63,7 @@ class Noise:
         return bytes(out)
 
 
-class PtyServer:
+class PtyServer(Closing):
     """Connects a `ByteDevice` to the master end of a pseudo-terminal, in a thread.
 
     Parameters
@@ -115,17 +116,6 @@ class PtyServer:
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
-
-    def __enter__(self) -> PtyServer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _serve(self) -> None:
         try:

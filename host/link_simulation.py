@@ -14,10 +14,11 @@ from ..boards.link.baud import baud_divisor
 from ..boards.memory.kinds import Memory, OnChip
 from ..boards.system import System
 from ..boards.verilog import system_verilog
+from ..gen.cache import cache_folder
 from ..gen.config_names import canonical_toml, load_config
 from ..gen.files import write_if_changed
 from ..hw.config import Config
-from ..sim.compile_cache import Build, cache_folder, cached_build
+from ..sim.compile_cache import Build, cached_build
 
 __all__ = ["SimulatedBoard"]
 

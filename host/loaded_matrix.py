@@ -15,7 +15,7 @@ from .quantized_matrix import QuantizedMatrix
 from .transport import Transport
 from .zero_blocks import UsedBlocks, used_weights
 
-__all__ = ["LoadedMatrix", "StoredProgram"]
+__all__ = ["LoadedMatrix", "ProgramKey", "StoredProgram"]
 
 
 class StoredProgram(NamedTuple):
@@ -25,52 +25,104 @@ class StoredProgram(NamedTuple):
     length: int
 
 
-class LoadedMatrix:
-    """Weights packed and sent; made by `Accelerator.load`.
-
-    The device's memory is given back by `free`, or when the object is collected.
+class ProgramKey(NamedTuple):
+    """What tells the programs of one matrix apart.
 
     Attributes
     ----------
+    row_blocks, act_planes : int
+    source, target : str
+        Areas of `ProgramStore` that it reads and writes.
+    requantise : (int, int) or None
+        Multiplier and shift of STORE, where the target is another product's activations.
+    """
+
+    row_blocks: int
+    act_planes: int
+    source: str = "activations"
+    target: str = "outputs"
+    requantise: tuple[int, int] | None = None
+
+
+class LoadedMatrix:
+    """Weights in a device's memory; made by `Accelerator.load` or `Accelerator.adopt`.
+
+    The device's memory is given back by `free`, or when the object is collected.
+
+    Parameters
+    ----------
     layout : MatrixLayout
     row_scales : ndarray of float32, shape ``[N]``, or None
-    weights, groups : int
-        Addresses of the two images.
     used : UsedBlocks
         K blocks of weights that are not all zero.
+    weights, groups : int
+        Addresses of the two images.
+    memory : DeviceMemory
+        Where `pieces` go back to.
+    pieces : list of int
+        Addresses of the allocated pieces that are this matrix's own.
+    image : LoadedMatrix, optional
+        Whose weights these are.
+
+    Attributes
+    ----------
     programs : dict
-        Programs by (row blocks, activation planes), kept by the accelerator.
+        Programs, kept by the accelerator.
     """
 
     def __init__(
         self,
+        layout: MatrixLayout,
+        *,
+        row_scales: np.ndarray | None,
+        used: UsedBlocks,
+        weights: int,
+        groups: int,
+        memory: DeviceMemory,
+        pieces: list[int],
+        image: LoadedMatrix | None = None,
+    ) -> None:
+        self.layout, self.row_scales, self.used = layout, row_scales, used
+        self.weights, self.groups = weights, groups
+        self._image = image
+        self.programs: dict[ProgramKey, StoredProgram] = {}
+        self._free = weakref.finalize(self, _release, memory, pieces, self.programs)
+        self._free.atexit = False
+
+    @classmethod
+    def send(
+        cls,
         matrix: QuantizedMatrix,
         layout: MatrixLayout,
         *,
         transport: Transport,
         memory: DeviceMemory,
         image: LoadedMatrix | None = None,
-    ) -> None:
-        self.layout = layout
-        self._image = image  # whose weights these are
-        self.row_scales = matrix.row_scales
-        self.used = UsedBlocks(weights=used_weights(matrix, layout))
-        self.programs: dict[tuple[int, int], StoredProgram] = {}
+    ) -> LoadedMatrix:
+        """Pack the two images of `matrix` and write them; `image` as of `Accelerator.load`."""
         pieces: list[int] = []
-        self._free = weakref.finalize(self, _release, memory, pieces, self.programs)
-        self._free.atexit = False
         try:
             if image is None:
-                self.weights = _send(transport, memory, pieces, pack_weights(matrix, layout))
+                weights = _send(transport, memory, pieces, pack_weights(matrix, layout))
             else:
                 layout.check_begins(image.layout)
-                self.weights = image.weights
-            self.groups = self.weights
+                weights = image.weights
+            groups = weights
             if layout.grouped:
-                self.groups = _send(transport, memory, pieces, pack_groups(matrix, layout))
+                groups = _send(transport, memory, pieces, pack_groups(matrix, layout))
         except BaseException:
-            self._free()
+            _release(memory, pieces, {})
             raise
+        return cls(
+            layout,
+            row_scales=matrix.row_scales,
+            used=UsedBlocks(weights=used_weights(matrix, layout)),
+            weights=weights,
+            groups=groups,
+            memory=memory,
+            pieces=pieces,
+            image=image,
+        )
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -105,7 +157,7 @@ def _send(transport: Transport, memory: DeviceMemory, pieces: list[int], image: 
 
 
 def _release(
-    memory: DeviceMemory, pieces: list[int], programs: dict[tuple[int, int], StoredProgram]
+    memory: DeviceMemory, pieces: list[int], programs: dict[ProgramKey, StoredProgram]
 ) -> None:
     for address in pieces + [program.address for program in programs.values()]:
         memory.free(address)

@@ -119,7 +119,7 @@ def _trits(weights: QuantizedMatrix, config: Config) -> Lowering | None:
     reach = (1 << planes) - 1
     offset = _choose_offset(weights, high - reach, low + reach)
     zeros = np.asarray(0 if weights.zero_points is None else weights.zero_points)
-    limit = 1 << config.zero_bits - 1
+    limit = 1 << (config.zero_bits or config.max_weight_bits) >> 1
     if int((offset - zeros).min()) < -limit or int((offset - zeros).max()) >= limit:
         return None
     rest = values - offset

@@ -25,6 +25,9 @@ class MatrixLayout:
         Outputs and inputs of the matrix.
     n_blocks, k_blocks : int
         The same in blocks of `Config.lanes` outputs and `Config.k_block` inputs.
+    n_pitch : int
+        Output blocks from one K block of the weight image to the next; more than `n_blocks`
+        where outputs are still to come.
     group_blocks : int
         K blocks of one quantisation group (all of them where the hardware needs no groups).
     group_width : int
@@ -46,6 +49,7 @@ class MatrixLayout:
     k: int
     n_blocks: int
     k_blocks: int
+    n_pitch: int
     group_blocks: int
     group_width: int
     lowering: Lowering
@@ -83,6 +87,7 @@ class MatrixLayout:
             k=weights.shape[1],
             n_blocks=-(-weights.shape[0] // config.lanes),
             k_blocks=k_blocks,
+            n_pitch=-(-weights.shape[0] // config.lanes),
             group_blocks=group_blocks,
             group_width=width,
             lowering=lowering,
@@ -119,7 +124,7 @@ class MatrixLayout:
     @property
     def weight_bytes(self) -> int:
         """Bytes of the weight image."""
-        words = self.k_blocks * self.n_blocks * self.planes
+        words = self.k_blocks * self.n_pitch * self.planes
         return words * self.config.memory_word_bits(self.config.weight_word_bits) // 8
 
     @property
@@ -133,7 +138,8 @@ class MatrixLayout:
     def check_begins(self, other: MatrixLayout) -> None:
         """Raise `ShapeError` unless a weight image like this is the beginning of one of `other`."""
         mine, its = (
-            (x.config, x.n, x.group_blocks, x.group_width, x.planes) for x in (self, other)
+            (x.config, x.n, x.n_pitch, x.group_blocks, x.group_width, x.planes)
+            for x in (self, other)
         )
         if mine != its or self.k_blocks > other.k_blocks:
             raise ShapeError(
@@ -192,7 +198,7 @@ def _check_parameters(
             raise UnsupportedFormatError(f"zero point {zeros} is too far from the planes' middle")
         return coefficient
     field = lowering.zero_field(np.zeros(1, np.int64) if zeros is None else np.asarray(zeros))
-    limit = 1 << config.zero_bits - 1
+    limit = 1 << config.zero_bits >> 1
     if int(field.min()) < -limit or int(field.max()) >= limit:
         raise UnsupportedFormatError(
             f"zero_points do not fit the {config.zero_bits} bits of configuration {config.name!r}"

@@ -28,6 +28,7 @@ _LMMA_FIELDS = (
     "group",
 )
 _STORE_FIELDS = ("wait", "signal", "psum_base", "words", "address")
+_REQUANTISE_FIELDS = ("requantise", "multiplier", "shift")
 
 
 class ProgramBuilder:
@@ -41,9 +42,15 @@ class ProgramBuilder:
 
     Instructions are kept as lists of fields and encoded all at once, which takes about a
     microsecond an instruction.
+
+    Parameters
+    ----------
+    requantise : tuple of int, optional
+        Multiplier and shift of all STOREs; by default they store partial sums as they are.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, requantise: tuple[int, int] | None = None) -> None:
+        self._requantise = [0, 0, 0] if requantise is None else [1, *requantise]
         self._order: list[Opcode] = []
         self._loads: list[list[int]] = []
         self._lmmas: list[list[int]] = []
@@ -107,7 +114,7 @@ class ProgramBuilder:
             wait = _COMPUTE
             self._lmmas[after_lmma][1] |= _STORE
             self._store_after_lmma = after_lmma
-        self._stores.append([wait, 0, psum_base, words, address])
+        self._stores.append([wait, 0, psum_base, words, address, *self._requantise])
         self._order.append(Opcode.STORE)
         return len(self._stores) - 1
 
@@ -123,7 +130,7 @@ class ProgramBuilder:
         kinds = (
             (Opcode.LOAD, self._loads, _LOAD_FIELDS),
             (Opcode.LMMA, self._lmmas, _LMMA_FIELDS),
-            (Opcode.STORE, self._stores, _STORE_FIELDS),
+            (Opcode.STORE, self._stores, _STORE_FIELDS + _REQUANTISE_FIELDS),
         )
         for opcode, instructions, names in kinds:
             if instructions:

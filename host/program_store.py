@@ -8,7 +8,7 @@ import numpy as np
 
 from .device import Device
 from .errors import OutOfDeviceMemoryError
-from .loaded_matrix import LoadedMatrix, StoredProgram
+from .loaded_matrix import LoadedMatrix, ProgramKey, StoredProgram
 from .schedule import Addresses, build_program
 from .zero_blocks import UsedBlocks
 
@@ -18,7 +18,7 @@ __all__ = ["ProgramStore"]
 class ProgramStore:
     """Builds the program of a product when it is first needed, and keeps it.
 
-    Activations and outputs lie in two areas that every program uses; an area that becomes too
+    Activations and outputs lie in areas that programs share; an area that becomes too
     small is replaced by one at least twice as large, and programs that name it are forgotten.
 
     Parameters
@@ -31,15 +31,20 @@ class ProgramStore:
         self._areas: dict[str, tuple[int, int]] = {}
         self._matrices: weakref.WeakSet[LoadedMatrix] = weakref.WeakSet()
 
-    @property
-    def activations(self) -> int:
-        """Address of the activations."""
-        return self._areas["activations"][0]
+    def address(self, area: str) -> int:
+        """Where an area lies: ``"activations"``, ``"outputs"``, or one between chained products."""
+        return self._areas[area][0]
 
     @property
-    def outputs(self) -> int:
-        """Address of the outputs."""
-        return self._areas["outputs"][0]
+    def areas(self) -> dict[str, tuple[int, int]]:
+        """Address and size of each area in use."""
+        return dict(self._areas)
+
+    def adopt(self, areas: dict[str, tuple[int, int]]) -> None:
+        """Use areas that were allocated elsewhere, before there are any."""
+        if self._areas:
+            raise ValueError(f"areas are in use already: {sorted(self._areas)}")
+        self._areas = dict(areas)
 
     def add(self, matrix: LoadedMatrix) -> None:
         """Let programs of `matrix` be kept."""
@@ -49,9 +54,9 @@ class ProgramStore:
         return matrix in self._matrices
 
     def program(
-        self, matrix: LoadedMatrix, row_blocks: int, act_planes: int, acts: np.ndarray | None
+        self, matrix: LoadedMatrix, key: ProgramKey, acts: np.ndarray | None = None
     ) -> StoredProgram:
-        """The program of `row_blocks` row blocks times `matrix`.
+        """The program of `key` times `matrix`.
 
         One for given activation blocks `acts` (see `UsedBlocks`) is not kept: the caller frees it.
 
@@ -60,19 +65,25 @@ class ProgramStore:
         OutOfDeviceMemoryError
         """
         layout = matrix.layout
-        self._reserve("activations", layout.act_bytes(row_blocks))
-        self._reserve("outputs", layout.output_bytes(row_blocks))
-        key = row_blocks, act_planes
+        self._reserve(key.source, layout.act_bytes(key.row_blocks))
+        self._reserve(key.target, layout.output_bytes(key.row_blocks))
         stored = matrix.programs.get(key) if acts is None else None
         if stored is None:
             addresses = Addresses(
                 weights=matrix.weights,
                 groups=matrix.groups,
-                activations=self.activations,
-                outputs=self.outputs,
+                activations=self.address(key.source),
+                outputs=self.address(key.target),
             )
-            used = UsedBlocks(weights=matrix.used.weights, activations=acts)
-            program = build_program(layout, row_blocks, addresses, act_planes=act_planes, used=used)
+            program = build_program(
+                layout,
+                key.row_blocks,
+                addresses,
+                act_planes=key.act_planes,
+                used=UsedBlocks(weights=matrix.used.weights, activations=acts),
+                timing=getattr(self._device.transport, "timing", None),
+                requantise=key.requantise,
+            )
             stored = self.send(program)
             if acts is None:
                 matrix.programs[key] = stored

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import difflib
 import time
-from types import TracebackType
 
 import numpy as np
 import serial
@@ -13,6 +12,7 @@ from serial.tools import list_ports
 
 from ..boards.link.frame import LINK_IDENTITY, Command, LinkWord
 from ..hw.registers import Register, Status
+from ..sim.closing import Closing
 from .errors import TransportError
 from .link_client import LinkClient, LinkStatistics
 from .link_errors import LinkLostError, NoAnswerError, PortError, WrongDeviceError
@@ -26,7 +26,7 @@ _LONGEST_PAUSE = 0.05
 _DEFAULT_WAIT = 600
 
 
-class SerialTransport:
+class SerialTransport(Closing):
     """Registers and memory of a board through a serial port, by the protocol of `boards.link`.
 
     Frames that are damaged or lost on the way are repeated; each write happens exactly once. After
@@ -151,17 +151,6 @@ class SerialTransport:
         """Let go of the port. Closing twice does nothing."""
         self._line.close()
         self._failed = self._failed or "the transport is closed"
-
-    def __enter__(self) -> SerialTransport:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _access(self, command: Command, address: int, size: int, data: bytes = b"") -> bytes:
         if self._failed is not None:

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import math
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..hw.config import Config
-from ..hw.isa import LAYOUTS, Opcode
-from ..hw.program import INSTRUCTION_BYTES
+from ..sim.cycles import MemoryTiming
 from .matrix_layout import MatrixLayout
+from .tile_cut import MOST_BLOCKS, TileCut, tile_cuts
 from .zero_blocks import UsedBlocks
 
 __all__ = ["Chunk", "Tile", "Tiling"]
 
-_LMMA = LAYOUTS[Opcode.LMMA]
-_MOST_ROWS = (1 << _LMMA["rows"].width) - 1
-_MOST_BLOCKS = (1 << _LMMA["n_blocks"].width) - 1
-
-#: Ranges that K is cut into so that the first LMMA need not wait for all activations.
-_ACT_RANGES = 4
 #: Pieces of the last K block of the last tile, so that its STORE overlaps its lookups.
 _DRAIN_PIECES = 4
-#: Cycles between two tables beside building them.
-_TABLE_OVERHEAD = 2
-#: Weight slots: enough to hide the memory's latency, few enough to keep programs short.
-_LEAST_SLOTS, _MOST_SLOTS = 8, 10
 
 
 class Tile(NamedTuple):
@@ -68,6 +57,8 @@ class Tiling:
         Row blocks of the product, ``ceil(M / rows)``.
     tile_rows, tile_blocks : int
         Largest extent of a tile in row blocks and output blocks.
+    outputs_first : bool
+        Order of the tiles, see `TileCut`.
     psum_slots : int
         2 where one tile is stored while the next is computed, else 1.
     act_range, act_slots : int
@@ -85,6 +76,7 @@ class Tiling:
     row_blocks: int
     tile_rows: int
     tile_blocks: int
+    outputs_first: bool
     psum_slots: int
     act_range: int
     act_slots: int
@@ -95,53 +87,58 @@ class Tiling:
     used: UsedBlocks
 
     @classmethod
-    def of(cls, layout: MatrixLayout, row_blocks: int, used: UsedBlocks | None = None) -> Tiling:
+    def of(
+        cls,
+        layout: MatrixLayout,
+        row_blocks: int,
+        used: UsedBlocks | None = None,
+        *,
+        cut: TileCut | None = None,
+    ) -> Tiling:
         """The cut of a product of `row_blocks` row blocks, of which only `used` is run.
 
         Tiles are as large as the partial sums allow: all of them where everything fits, half
-        of them otherwise, so that STORE of one tile overlaps the lookups of the next. Among those
-        the tile is taken that costs the fewest lookups and beats: each weight is read once per row
-        tile, each activation once per output tile unless the buffer holds a whole row tile.
+        of them otherwise, so that STORE of one tile overlaps the lookups of the next. Without
+        `cut` the most promising of `tile_cuts` is taken.
         """
         c = layout.config
-        act_share = c.words_per_row(c.act_word_bits)
-        scale_share = c.words_per_row(c.scale_word_bits)
-        rows, blocks, whole = _tile(layout, row_blocks, act_share, scale_share)
-
-        act_range = _act_range(layout, rows, act_share)
-
-        planes = layout.planes
-        words = layout.n_blocks * layout.k_blocks * planes
-        beats = c.beats_per_row(c.weight_word_bits)
-        chunk = _chunk_words(c, planes, words, beats)
-
-        scale_words = _round_up(blocks, scale_share)
+        if cut is None:
+            cut = tile_cuts(layout, row_blocks, MemoryTiming())[0]
+        rows, blocks = cut.rows, cut.blocks
+        length = cut.act_range(layout)
+        chunks = cut.weight_chunks(layout, row_blocks)
+        scale_words = _round_up(blocks, c.words_per_row(c.scale_word_bits))
         return cls(
             layout=layout,
             row_blocks=row_blocks,
             tile_rows=rows,
             tile_blocks=blocks,
-            psum_slots=1 if whole else 2,
-            act_range=act_range,
-            act_slots=c.act_depth // (rows * act_range),
-            chunk_words=chunk,
-            weight_slots=min(_MOST_SLOTS, c.weight_depth // chunk),
+            outputs_first=cut.outputs_first,
+            psum_slots=1 if cut.whole else 2,
+            act_range=length,
+            act_slots=c.act_depth // (rows * length),
+            chunk_words=chunks.words,
+            weight_slots=chunks.slots,
             scale_words=scale_words,
             scale_slots=c.scale_depth // scale_words if layout.grouped else 0,
             used=used or UsedBlocks(),
         )
 
     def tiles(self) -> Iterator[Tile]:
-        """Tiles in order: row tile, output tile, segment."""
+        """Tiles in order: row tile, output tile (or the other way round), segment."""
         layout, number = self.layout, 0
         ends = [*layout.segments[1:], layout.k_blocks]
-        for row in range(0, self.row_blocks, self.tile_rows):
-            rows = min(self.tile_rows, self.row_blocks - row)
-            for n in range(0, layout.n_blocks, self.tile_blocks):
-                blocks = min(self.tile_blocks, layout.n_blocks - n)
-                for segment, (k, k_end) in enumerate(zip(layout.segments, ends, strict=True)):
-                    yield Tile(number, row, rows, n, blocks, segment, k, k_end)
-                    number += 1
+        rows = range(0, self.row_blocks, self.tile_rows)
+        outputs = range(0, layout.n_blocks, self.tile_blocks)
+        corners = itertools.product(rows, outputs)
+        if self.outputs_first:
+            corners = ((row, n) for n, row in itertools.product(outputs, rows))
+        for row, n in corners:
+            height = min(self.tile_rows, self.row_blocks - row)
+            blocks = min(self.tile_blocks, layout.n_blocks - n)
+            for segment, (k, k_end) in enumerate(zip(layout.segments, ends, strict=True)):
+                yield Tile(number, row, height, n, blocks, segment, k, k_end)
+                number += 1
 
     def chunks(self) -> Iterator[Chunk]:
         """Chunks in order: tile, K block, output block.
@@ -154,7 +151,7 @@ class Tiling:
         tiles = list(self.tiles())
         for tile in tiles:
             words = tile.n_blocks * planes
-            several = min(max(1, self.chunk_words // words), _MOST_BLOCKS)
+            several = min(max(1, self.chunk_words // words), MOST_BLOCKS)
             parts = -(-words // self.chunk_words)
             last_parts = parts
             if tile is tiles[-1]:
@@ -184,75 +181,6 @@ class Tiling:
             return 1
         words = tile.n_blocks * layout.planes
         return max(1, min(_DRAIN_PIECES, words // (2 * layout.config.build_cycles)))
-
-
-def _act_range(layout: MatrixLayout, rows: int, share: int) -> int:
-    """K blocks of a range: few ranges where all of them fit, else half the buffer each."""
-    depth = layout.config.act_depth
-    if rows * layout.act_pitch <= depth:
-        for ranges in range(_ACT_RANGES, 0, -1):
-            length = _round_up(-(-layout.k_blocks // ranges), share)
-            if rows * length * -(-layout.act_pitch // length) <= depth:
-                return length
-    return max(share, depth // 2 // rows // share * share)
-
-
-def _tile(
-    layout: MatrixLayout, row_blocks: int, act_share: int, scale_share: int
-) -> tuple[int, int, bool]:
-    """Row blocks and output blocks of a tile, and whether it is the only one."""
-    c, planes = layout.config, layout.planes
-    most_rows = min(_MOST_ROWS, max(1, c.act_depth // 2 // act_share))
-    most_blocks = min(_MOST_BLOCKS, layout.n_blocks)
-    if layout.grouped:
-        slots = 2 if layout.groups > 1 and 2 * scale_share <= c.scale_depth else 1
-        most_blocks = min(most_blocks, c.scale_depth // slots // scale_share * scale_share)
-    resident = row_blocks * layout.act_pitch <= c.act_depth and row_blocks <= _MOST_ROWS
-    single = len(layout.segments) == 1 and (resident or row_blocks <= most_rows)
-    if single and layout.n_blocks <= most_blocks and row_blocks * layout.n_blocks <= c.psum_depth:
-        return row_blocks, layout.n_blocks, True
-
-    half = c.psum_depth // 2
-    weight_beats = layout.n_blocks * planes * c.beats_per_row(c.weight_word_bits)
-    act_beats = row_blocks * c.memory_word_bits(c.act_word_bits) / c.axi_bits
-    best, choice = math.inf, (1, 1)
-    for row_tiles in range(1, row_blocks + 1):
-        rows = -(-row_blocks // row_tiles)
-        if rows > min(most_rows, half):
-            continue
-        blocks = min(half // rows, most_blocks)
-        n_tiles = -(-layout.n_blocks // blocks)
-        if layout.grouped and n_tiles > 1:
-            # No tile may straddle a beat that it does not begin: their scales come in beats.
-            share = min(scale_share, 1 << blocks.bit_length() - 1)
-            blocks = blocks // share * share
-            n_tiles = -(-layout.n_blocks // blocks)
-        else:
-            blocks = -(-layout.n_blocks // n_tiles)
-        resident = rows * layout.act_pitch <= c.act_depth
-        # Per K block. Tables take their time to build; a narrow tile does not hide it.
-        traffic = -(-row_blocks // rows) * weight_beats
-        traffic += act_beats * (1 if resident else n_tiles)
-        cycles = row_blocks * n_tiles * max(blocks * planes, c.build_cycles + _TABLE_OVERHEAD)
-        cost = max(cycles, traffic) + traffic / 2
-        if cost < best:
-            best, choice = cost, (rows, blocks)
-        if rows == 1:
-            break
-    return choice[0], choice[1], False
-
-
-def _chunk_words(config: Config, planes: int, words: int, beats: int) -> int:
-    """Words of a chunk: a multiple of the planes.
-
-    The first chunk is waited for (``C * beats`` cycles), and each costs a LOAD and an LMMA
-    on the bus: the sum ``C * beats + words / C * 2 * instruction beats`` is least at the root.
-    """
-    instruction = 2 * INSTRUCTION_BYTES * 8 / config.axi_bits
-    best = int((words * instruction / beats) ** 0.5)
-    least = min(3 * config.build_cycles, config.weight_depth // (_LEAST_SLOTS // 2))
-    chunk = max(min(best, config.weight_depth // _LEAST_SLOTS), least)
-    return max(planes, chunk // planes * planes)
 
 
 def _round_up(value: int, multiple: int) -> int:

@@ -9,14 +9,17 @@ from amaranth.hdl import Module, Signal, Value, signed
 __all__ = ["add_tree", "signed_tree", "tree_latency", "tree_levels"]
 
 
-def tree_levels(leaves: int) -> int:
-    """Adder levels of a tree over `leaves` operands: ``ceil(log2(leaves))``."""
-    return max(leaves - 1, 0).bit_length()
+def tree_levels(leaves: int, arity: int = 2) -> int:
+    """Adder levels of a tree over `leaves` operands, `arity` to an adder: the log, rounded up."""
+    levels = 0
+    while leaves > 1:
+        leaves, levels = -(-leaves // arity), levels + 1
+    return levels
 
 
-def tree_latency(leaves: int, every: int) -> int:
+def tree_latency(leaves: int, every: int, arity: int = 2) -> int:
     """Cycles through `signed_tree`: a register after each `every` levels, and at the root."""
-    levels = tree_levels(leaves)
+    levels = tree_levels(leaves, arity)
     return 1 if not every else max(1, -(-levels // every))
 
 

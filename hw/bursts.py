@@ -51,7 +51,7 @@ class Bursts(Component):
     (ARM IHI 0022, A3.4.1).
 
     Latency: the first burst of a request comes one cycle after it was taken, then one burst a
-    cycle; requests follow each other without a gap.
+    cycle; the next request is taken one cycle after the last of them.
 
     Parameters
     ----------
@@ -97,23 +97,25 @@ class Bursts(Component):
 
         offset = Signal(inner, reset_less=True)  # of the next burst, in beats
         block = Signal(self._config.addr_bits - low - inner, reset_less=True)
-        remaining = Signal.like(request.beats, reset_less=True)
-        room, active = Signal(range(self._beats + 1)), Signal()
-        done = self.bursts.ready & burst.last
+        rest = Signal.like(request.beats, reset_less=True)  # beats, less one
+        active = Signal()
+        room = ~offset  # to the end of the block, less one
         m.d.comb += [
-            room.eq(self._beats - offset),
-            burst.last.eq(remaining <= room),
+            burst.last.eq((rest[inner:] == 0) & (rest[:inner] <= room)),
             burst.address.eq(Cat(offset, block) << low),
-            burst.length.eq(Mux(burst.last, remaining, room) - 1),
+            burst.length.eq(Mux(burst.last, rest[:inner], room)),
             self.bursts.valid.eq(active),
-            self.requests.ready.eq(~active | done),
+            self.requests.ready.eq(~active),
         ]
-        with m.If(self.bursts.ready):
-            m.d.sync += [block.eq(block + 1), offset.eq(0), remaining.eq(remaining - room)]
-        with m.If(self.requests.ready):
+        with m.If(active & self.bursts.ready):
+            m.d.sync += [
+                block.eq(block + 1), offset.eq(0), rest.eq(rest - room - 1),
+                active.eq(~burst.last),
+            ]  # fmt: skip
+        with m.If(~active):
             m.d.sync += [
                 active.eq(self.requests.valid),
                 Cat(offset, block).eq(request.address >> low),
-                remaining.eq(request.beats),
+                rest.eq(request.beats - 1),
             ]
         return m

@@ -6,13 +6,14 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
+from .act_slices import ActSlices
 from .config import Config
 from .interfaces import BufferWrite, EngineSignature, Instruction, PsumRead
 from .isa import Engine, ErrorCode
 from .lookup_sequencer import LookupSequencer, lookup_layout
 from .partial_sums import PartialSums
 from .plane_accumulator import PlaneAccumulator
-from .processing_element import create_processing_element, delayed_rows
+from .processing_element import create_processing_element
 from .rescale import Rescale
 from .scratchpad import Scratchpad
 from .table_sequencer import TableSequencer
@@ -51,7 +52,11 @@ class Compute(Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         c = self._config
-        m.submodules.acts = acts = Scratchpad(c, word_bits=c.act_word_bits, depth=c.act_depth)
+        if c.table_feed == "stream":
+            acts = ActSlices(c)
+        else:
+            acts = Scratchpad(c, word_bits=c.act_word_bits, depth=c.act_depth)
+        m.submodules.acts = acts
         m.submodules.weights = weights = Scratchpad(
             c, word_bits=c.weight_word_bits, depth=c.weight_depth
         )
@@ -95,33 +100,45 @@ class Compute(Component):
             element.weights.eq(weights.data),
         ]
 
+        if c.table_feed == "stream":
+            m.d.comb += acts.part.eq(front.act_part)
+
         # stages[i] is the lookup issued i cycles ago.
         stages = [back.lookup]
-        for i in range(1 + element.latency + 3):
+        summed = 1 + element.latency
+        scaled = summed + 1 + rescale.latency
+        for i in range(scaled):
             stage = Signal(lookup_layout(c), name=f"stage{i + 1}")
             m.d.sync += stage.eq(stages[-1])
             stages.append(stage)
-        summed = 1 + element.latency
+        # Group parameters are read two or, where there is time, three cycles before the sums: the
+        # output of a block memory comes late, and goes into a register of its own.
+        asked, parameters = stages[max(0, summed - 3)], scales.data
+        if summed > 2:
+            parameters = Signal.like(scales.data, name="parameters", reset_less=True)
+            m.d.sync += parameters.eq(scales.data)
+        fetch = scaled - 1 - psums.registers
         m.d.comb += [
             element.control.eq(stages[1].element),
-            planes.control.eq(stages[summed].plane),
+            planes.control.eq(stages[summed - 1].plane),
             planes.sums.eq(element.sums),
             planes.signs.eq(element.signs),
-            scales.enable.eq(stages[summed].complete & stages[summed].group),
-            scales.address.eq(stages[summed].scale),
+            scales.enable.eq(asked.complete & asked.group),
+            scales.address.eq(asked.scale),
             rescale.valid.eq(stages[summed + 1].complete),
             rescale.halve.eq(back.halve),
             rescale.coefficient.eq(back.coefficient),
-            rescale.group.eq(stages[summed + 1].group),
-            rescale.parameters.eq(scales.data),
+            rescale.group.eq(stages[summed - 1].group),
+            rescale.parameters.eq(parameters),
             rescale.acc.eq(planes.acc),
-            rescale.rows.eq(delayed_rows(m, c, element.rows, 1)),
-            psums.prefetch.eq(stages[summed + 2].complete),
-            psums.address.eq(stages[summed + 2].psum),
-            psums.clear.eq(stages[summed + 2].clear),
+            rescale.acc_signs.eq(planes.acc_signs),
+            rescale.rows.eq(element.rows),
+            psums.prefetch.eq(stages[fetch].complete),
+            psums.address.eq(stages[fetch].psum),
+            psums.clear.eq(stages[fetch].clear),
             psums.valid.eq(rescale.out_valid),
             psums.values.eq(rescale.values),
-            engine.tokens.signal.eq(stages[summed + 3].signal | back.planes_signal),
+            engine.tokens.signal.eq(stages[scaled].signal | back.planes_signal),
             engine.tokens.signal_valid.eq(engine.tokens.signal != 0),
         ]
 

@@ -7,7 +7,16 @@ from dataclasses import dataclass, fields
 from .memory_words import MemoryWords
 from .widths import bits_for
 
-__all__ = ["PROCESSING_ELEMENTS", "TABLE_STORAGES", "Config", "ConfigError", "bits_for"]
+__all__ = [
+    "DEVICES",
+    "PROCESSING_ELEMENTS",
+    "TABLE_FEEDS",
+    "TABLE_FORMS",
+    "TABLE_STORAGES",
+    "Config",
+    "ConfigError",
+    "bits_for",
+]
 
 #: Processing elements behind the common seam (`hw.processing_element`).
 PROCESSING_ELEMENTS = ("lut", "lut3", "bitserial", "add", "mac", "shiftadd")
@@ -15,8 +24,18 @@ PROCESSING_ELEMENTS = ("lut", "lut3", "bitserial", "add", "mac", "shiftadd")
 #: What the `bitserial` element counts.
 POPCOUNTS = ("and", "xnor")
 
-#: How the tables of the `lut` element are stored.
-TABLE_STORAGES = ("registers",)
+#: Families of devices whose own cells an array can be made of (`hw.devices`).
+DEVICES = ("generic", "ecp5", "xc7")
+
+#: How the tables of `lut` and `lut3` are stored, and which entries they hold.
+TABLE_STORAGES = ("registers", "cells", "lutram", "bram")
+TABLE_FORMS = ("half", "full")
+
+#: How activations reach the tables' builders.
+TABLE_FEEDS = ("block", "stream")
+
+#: Entries of one distributed memory: TRELLIS_DPR16X4 and RAM32M.
+LUTRAM_DEPTHS = {"ecp5": 16, "xc7": 32}
 
 
 class ConfigError(ValueError):
@@ -66,8 +85,28 @@ class Config(MemoryWords):
         them exactly. See `hw.table_quantiser`.
     popcount : {"and", "xnor"}
         What `bitserial` counts, see `hw.bitserial_array`; of no effect elsewhere.
-    table_storage : {"registers"}
-        How tables are stored.
+    device : {"generic", "ecp5", "xc7"}
+        Whose cells tables in memories and the adders behind them are made of; ``generic`` leaves
+        both to the synthesiser. See `hw.devices`.
+    table_storage : {"registers", "cells", "lutram", "bram"}
+        How tables are stored: flip-flops and multiplexers, the same arranged for standard cells
+        (`hw.cell_tables`), distributed memory, or block memory (for large tables: `lookup_group` to
+        10; two lanes share one, a single bank).
+    table_banks : int
+        2: the next K block's tables are built while this one's are in use. 1: they share one
+        place, half the memory, and lookups wait while they are built.
+    table_form : {"half", "full"}
+        ``half``: one entry of each pair of mirror images, and signs in the adder tree.
+        ``full``: all ``2**L`` (27 for `lut3`) entries, and no signs.
+    table_feed : {"block", "stream"}
+        ``block``: a K block's activations are read at once, and kept by the builders. ``stream``:
+        one activation a table and cycle, in the order in which tables are built, so that the
+        activation buffer is narrow and builders are little more than an adder. Table u then covers
+        inputs u, U + u, 2 U + u, ..., and a K block costs one more cycle, in which the array itself
+        adds its activations up.
+    group_zeros : int
+        1: every (output, group) may have a zero point of its own. 0: one for the whole matrix,
+        which saves a multiplier an output; needs ``scale_bits = 0``.
     tree_pipeline : int
         Adder levels between two registers of the adder tree; 0 registers its root only.
 
@@ -100,7 +139,12 @@ class Config(MemoryWords):
     act_exponent_bits: int = 0
     table_bits: int = 0
     popcount: str = "and"
+    device: str = "generic"
     table_storage: str = "registers"
+    table_banks: int = 2
+    table_form: str = "half"
+    table_feed: str = "block"
+    group_zeros: int = 1
     tree_pipeline: int = 0
 
     def __post_init__(self) -> None:
@@ -110,6 +154,8 @@ class Config(MemoryWords):
                 raise TypeError(f"{field.name} must be {wanted.__name__}, not {value!r}")
         self._check("pe", self.pe in PROCESSING_ELEMENTS, f"one of {PROCESSING_ELEMENTS}")
         self._check("popcount", self.popcount in POPCOUNTS, f"one of {POPCOUNTS}")
+        self._check("device", self.device in DEVICES, f"one of {DEVICES}")
+        self._check("table_form", self.table_form in TABLE_FORMS, f"one of {TABLE_FORMS}")
         self._check(
             "table_storage", self.table_storage in TABLE_STORAGES, f"one of {TABLE_STORAGES}"
         )
@@ -121,7 +167,8 @@ class Config(MemoryWords):
         self._within("tables", 1, 256)
         if self.pe == "lut3":
             self._check("lookup_group", self.lookup_group == 3, "3 for pe = 'lut3'")
-        self._within("lookup_group", 2 if self.pe == "lut" else 1, 6)
+        large = self.table_storage == "bram" and self.pe == "lut"
+        self._within("lookup_group", 2 if self.pe == "lut" else 1, 10 if large else 6)
         several = self.digit_bits < self.max_weight_bits  # more than one digit a weight
         self._within("max_shift", self.digit_bits if several else 1, 7)
         self._within("scale_bits", 0, 16)
@@ -130,6 +177,7 @@ class Config(MemoryWords):
         if self.table_bits:
             self._check("table_bits", self.pe in ("lut", "lut3"), f"0 for pe = {self.pe!r}")
             self._within("table_bits", 4, self.entry_bits)
+        self._check_tables()
         self._within("tree_pipeline", 0, 8)
         self._within("psum_bits", 8, 64)
         self._check(
@@ -150,6 +198,36 @@ class Config(MemoryWords):
         for what, word in (("weight", whole), ("psum", self.psum_word_bits)):
             self._check("axi_bits", self.axi_bits <= word,
                         f"at most the {word} bits of a {what} word")  # fmt: skip
+
+    def _check_tables(self) -> None:
+        """Storage, banks and form of the tables against the element and the device."""
+        self._within("table_banks", 1, 2)
+        self._check("table_feed", self.table_feed in TABLE_FEEDS, f"one of {TABLE_FEEDS}")
+        self._within("group_zeros", int(self.scale_bits > 0), 1)
+        plain = (("table_storage", "registers"), ("table_banks", 2), ("table_form", "half"),
+                 ("table_feed", "block"))  # fmt: skip
+        if self.pe not in ("lut", "lut3"):
+            for name, value in (*plain, ("device", "generic")):
+                self._check(name, getattr(self, name) == value, f"{value!r} for pe = {self.pe!r}")
+        if self.table_storage in ("registers", "cells"):
+            for name, value in (("device", "generic"), ("table_feed", "block")):
+                self._check(name, getattr(self, name) == value,
+                            f"{value!r} for table_storage = {self.table_storage!r}")  # fmt: skip
+        if self.table_feed == "stream":
+            good = not self.table_bits and not self.act_exponent_bits
+            self._check("table_feed", good, "'block' with table_bits or act_exponent_bits")
+            self._check("axi_bits", self.slice_bits % self.axi_bits == 0,
+                        f"a divisor of the {self.slice_bits} bits of one activation for each table "
+                        f"and row with table_feed = 'stream'")  # fmt: skip
+        if self.table_form == "full":
+            self._check("table_bits", not self.table_bits, "0 for table_form = 'full'")
+        if self.table_storage == "bram":
+            self._check("table_banks", self.table_banks == 1, "1 for table_storage = 'bram'")
+        if self.table_storage == "lutram" and self.device != "generic":
+            most = LUTRAM_DEPTHS[self.device]
+            self._check("table_banks", self.table_depth <= most,
+                        f"such that {self.table_depth} entries fit the {most} of an {self.device} "
+                        f"memory (fewer banks or a smaller lookup_group)")  # fmt: skip
 
     def _check(self, name: str, good: bool, constraint: str) -> None:
         if not good:

@@ -145,17 +145,20 @@ class Controller(Component):
             m.d.sync += [done.eq(0), failed.eq(0), code.eq(ErrorCode.NONE), address.eq(0)]
         m.d.sync += self.irq.eq(idle & (done | failed))
 
+        # What is counted, one cycle late.
         counters = {name: Signal(32, name=name) for name in COUNTERS}
+        happened = Signal(len(counters))
         counted = {
             "cycles": running,
             **{n: running & getattr(self, n) for n in counters if hasattr(self, n)},
             "bytes_read": self.read_beat,
             "bytes_written": self.write_beat,
         }
-        for name, count in counters.items():
+        m.d.sync += happened.eq(Cat(counted[name] for name in counters))
+        for event, count in zip(happened, counters.values(), strict=True):
             with m.If(self.start):
                 m.d.sync += count.eq(0)
-            with m.Elif(counted[name]):
+            with m.Elif(event):
                 m.d.sync += count.eq(count + 1)
 
         status = Signal(32)

@@ -23,12 +23,13 @@ class Dispatch(Component):
     for `patience` successive cycles an instruction could not be dispatched, no engine did
     anything but wait for tokens, and nothing was outstanding on the memory port.
 
-    Latency: an instruction reaches its engine 2 cycles after it was taken. One instruction a cycle.
+    Latency: an instruction reaches its engine 3 cycles after it was taken (2 with a depth of 1).
+    One instruction every 2 cycles.
 
     Parameters
     ----------
     depth : int
-        Instructions in each queue, at least 1.
+        Instructions in each queue, at least 1, the one that its engine sees included.
     patience : int
         Cycles until a deadlock is reported, at least 1. It must be longer than any pause of an
         engine that is about to give a token.
@@ -84,27 +85,40 @@ class Dispatch(Component):
         gone, able = Signal(), Signal()
         m.d.comb += [
             able.eq(held_valid & ~self.error.valid & ~self.halt),
-            self.instructions.ready.eq(~held_valid | gone),
+            # Every other cycle: so nothing before this register has to know what comes after it.
+            self.instructions.ready.eq(~held_valid),
         ]
-        with m.If(self.instructions.ready):
+        with m.If(gone):
+            m.d.sync += held_valid.eq(0)
+        with m.If(~held_valid):
             m.d.sync += [held_valid.eq(self.instructions.valid), held.eq(self.instructions.payload)]
 
-        queues = []
+        queues, empty = [], []
         for engine in ENGINES:
             name = engine.name.lower()
-            m.submodules[name] = queue = SyncFIFO(width=Instruction.size, depth=self._depth)
             output = getattr(self, name)
-            m.d.comb += [
-                queue.w_data.eq(held),
-                output.payload.eq(queue.r_data),
-                output.valid.eq(queue.r_rdy),
-                queue.r_en.eq(output.ready),
-            ]
-            queues.append(queue)
+            shown, shown_valid = Signal(Instruction, name=name, reset_less=True), Signal()
+            free = ~shown_valid | output.ready
+            m.d.comb += [output.payload.eq(shown), output.valid.eq(shown_valid)]
+            if self._depth > 1:
+                m.submodules[name] = queue = SyncFIFO(width=Instruction.size, depth=self._depth - 1)
+                m.d.comb += [queue.w_data.eq(held), queue.r_en.eq(free)]
+                push, room = queue.w_en, queue.w_rdy
+                following, following_valid = queue.r_data, queue.r_rdy
+            else:
+                push, room = Signal(name=f"{name}_push"), free
+                following, following_valid = held, push
+            with m.If(free):
+                m.d.sync += [shown.eq(following), shown_valid.eq(following_valid)]
+            queues.append((push, room))
+            empty.append(~shown_valid & ~following_valid)
 
+        # One cycle late; an engine that gets something is not idle from then on.
+        idle, waiting, quiet = Signal(3), Signal(3), Signal()
+        m.d.sync += [idle.eq(self.idle), waiting.eq(self.waiting), quiet.eq(self.quiet)]
         fields = LAYOUTS[Opcode.END](held.bits)
         at_rest = Signal()
-        m.d.comb += at_rest.eq(self.idle.all() & ~Cat(q.r_rdy for q in queues).any())
+        m.d.comb += at_rest.eq(idle.all() & Cat(empty).all())
         with m.Switch(fields.opcode):
             for opcode in Opcode:
                 with m.Case(opcode):
@@ -114,13 +128,13 @@ class Dispatch(Component):
                         with m.Else():
                             m.d.comb += self.done.eq(able & at_rest)
                     else:
-                        queue = queues[opcode.engine]
-                        m.d.comb += [queue.w_en.eq(able), gone.eq(able & queue.w_rdy)]
+                        push, room = queues[opcode.engine]
+                        m.d.comb += [push.eq(able), gone.eq(able & room)]
             with m.Default():
                 m.d.comb += code.eq(ErrorCode.ILLEGAL_OPCODE)
 
         stuck = Signal(range(self._patience + 1))
-        unable = held_valid & ~gone & (self.idle | self.waiting).all() & ~at_rest & self.quiet
+        unable = held_valid & ~gone & (idle | waiting).all() & ~at_rest & quiet
         m.d.sync += stuck.eq(0)
         with m.If(unable):
             m.d.sync += stuck.eq(stuck + 1)

@@ -28,7 +28,7 @@ class Fetch(Component):
     A program that does not begin at a multiple of the beat or does not end within the address
     width is reported as `ErrorCode.ADDRESS`, with its base.
 
-    Latency: the first request is offered 2 cycles after `start`; an instruction is offered 2 cycles
+    Latency: the first request is offered 4 cycles after `start`; an instruction is offered 2 cycles
     after the (last) beat it is in came. One instruction a cycle, or one in ``128 / axi_bits``.
 
     Parameters
@@ -73,66 +73,91 @@ class Fetch(Component):
         m.submodules.beats = beats = SyncFIFO(width=c.axi_bits, depth=depth)
         m.d.comb += [beats.w_data.eq(self.memory.data), beats.w_en.eq(self.memory.valid)]
 
-        # One cycle to look at the program, then requests as long as there is room.
-        started, checked = Signal(), Signal()
-        size = Signal(32 + instruction_bytes)
-        m.d.comb += size.eq(self.length << instruction_bytes)
-        beyond = self.base + size > 1 << c.addr_bits
+        # Two cycles to look at the program, then requests as long as there is room. Everything is
+        # as wide as memory; what goes beyond it is an error.
+        bits_of_beats, bits_of_length = c.addr_bits - low + 1, c.addr_bits - instruction_bytes + 1
+        started, measured, checked = Signal(), Signal(), Signal()
+        length = self.length[:bits_of_length]
+        size = Signal(c.addr_bits + 1)
+        end, far = Signal(c.addr_bits + 2, reset_less=True), Signal(reset_less=True)
+        m.d.comb += size.eq(length << instruction_bytes)
         with m.If(self.start):
             m.d.sync += started.eq(1)
-        with m.If(started & ~checked):
-            m.d.sync += checked.eq(1)
-            m.d.sync += self.error.valid.eq(beyond | self.base[:low].any())
+        with m.If(started & ~measured):
+            m.d.sync += [
+                measured.eq(1),
+                end.eq(self.base[: c.addr_bits] + size),
+                far.eq(
+                    self.base[c.addr_bits :].any()
+                    | self.base[:low].any()
+                    | self.length[bits_of_length:].any()
+                ),
+            ]
+        with m.If(measured & ~checked):
+            m.d.sync += [checked.eq(1), self.error.valid.eq(far | (end > 1 << c.addr_bits))]
         m.d.comb += [
             self.error.code.eq(ErrorCode.ADDRESS),
             self.error.address.eq(self.base),
         ]
 
+        # A request is made up in one cycle and offered from the next.
         request = self.memory.requests
-        unread = Signal(len(size) - low + 1, reset_less=True)
+        unread = Signal(bits_of_beats, reset_less=True)
         room = Signal(range(depth + 1), init=depth)
         next_beat = Signal(c.addr_bits - low, reset_less=True)
-        running = checked & ~self.error.valid & ~self.halt
+        asked, asked_beats = Signal(), Signal(range(piece + 1), reset_less=True)
+        running = Signal()
         sent = Signal(range(piece + 1))
         m.d.comb += [
+            running.eq(checked & ~self.error.valid & ~self.halt),
             request.payload.address.eq(next_beat << low),
-            request.payload.beats.eq(Mux(unread > piece, piece, unread)),
-            request.valid.eq(running & (unread != 0) & (room >= piece)),
-            sent.eq(Mux(request.valid & request.ready, request.payload.beats, 0)),
+            request.payload.beats.eq(asked_beats),
+            request.valid.eq(running & asked),
+            sent.eq(Mux(request.valid & request.ready, asked_beats, 0)),
         ]
         m.d.sync += [
             room.eq(room - sent + (beats.r_en & beats.r_rdy)),
             next_beat.eq(next_beat + sent),
             unread.eq(unread - sent),
         ]
-        with m.If(started & ~checked):
+        with m.If(request.valid & request.ready):
+            m.d.sync += asked.eq(0)
+        with m.If(running & ~asked):
+            m.d.sync += [
+                asked.eq((unread != 0) & (room >= piece)),
+                asked_beats.eq(Mux(unread >= piece, piece, unread)),
+            ]
+        with m.If(started & ~measured):
             m.d.sync += [
                 next_beat.eq(self.base >> low),
                 unread.eq((size + (1 << low) - 1) >> low),
             ]
 
         output = self.instructions
-        left = Signal(32, reset_less=True)
+        left, some_left = Signal(bits_of_length, reset_less=True), Signal(reset_less=True)
         bits = Signal(INSTRUCTION_BITS, reset_less=True)
-        address = Signal(40, reset_less=True)
+        address = Signal(c.addr_bits + 1, reset_less=True)
         free, take = Signal(), Signal()
         m.d.comb += [
             free.eq(~output.valid | output.ready),
             take.eq(free & beats.r_rdy & running),
             output.payload.bits.eq(bits),
             output.payload.address.eq(address),
-            self.exhausted.eq(running & ~output.valid & (left == 0)),
+            self.exhausted.eq(running & ~output.valid & ~some_left),
         ]
         with m.If(free):
             m.d.sync += output.valid.eq(0)
         with m.If(output.valid & output.ready):
             m.d.sync += address.eq(address + INSTRUCTION_BITS // 8)
-        with m.If(started & ~checked):
-            m.d.sync += [left.eq(self.length), address.eq(self.base)]
+        with m.If(started & ~measured):
+            m.d.sync += [
+                left.eq(length), some_left.eq(self.length.any()),
+                address.eq(self.base[: c.addr_bits]),
+            ]  # fmt: skip
 
         per_beat, per_instruction = c.axi_bits // INSTRUCTION_BITS, INSTRUCTION_BITS // c.axi_bits
         part = Signal(range(max(per_beat, per_instruction)))
-        whole = take & (left != 0)
+        whole = take & some_left
         if per_instruction > 1:
             last_part = part == per_instruction - 1
             m.d.comb += beats.r_en.eq(take)
@@ -148,5 +173,5 @@ class Fetch(Component):
                         with m.Case(i):
                             m.d.sync += bits.eq(beats.r_data.word_select(i, INSTRUCTION_BITS))
         with m.If(whole):
-            m.d.sync += [output.valid.eq(1), left.eq(left - 1)]
+            m.d.sync += [output.valid.eq(1), left.eq(left - 1), some_left.eq(left != 1)]
         return m

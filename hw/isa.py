@@ -20,6 +20,7 @@ __all__ = [
     "Buffer",
     "Engine",
     "ErrorCode",
+    "IllegalOpcodeError",
     "Opcode",
     "decode",
     "encode",
@@ -32,6 +33,10 @@ INSTRUCTION_BITS = 128
 
 #: Planes that one PLANES instruction can list.
 MAX_PLANES = 16
+
+
+class IllegalOpcodeError(ValueError):
+    """A word that is no instruction."""
 
 
 class Engine(enum.IntEnum):
@@ -179,12 +184,11 @@ def decode(word: int) -> tuple[Opcode, dict[str, object]]:
 
     Raises
     ------
-    ValueError
-        The opcode is unknown.
+    IllegalOpcodeError
     """
     raw = word & 0xF
     if raw not in Opcode._value2member_map_:
-        raise ValueError(f"opcode must be one of {[int(o) for o in Opcode]}, not {raw}")
+        raise IllegalOpcodeError(f"opcode must be one of {[int(o) for o in Opcode]}, not {raw}")
     opcode = Opcode(raw)
     values: dict[str, object] = {}
     for name, field in LAYOUTS[opcode]:

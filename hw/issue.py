@@ -97,11 +97,13 @@ class Issue(Component):
         m.d.comb += [
             leave.eq(allowed & self.requests.ready & self.started.ready & ~self.halt),
             refill.eq(~head_valid | leave),
-            self.items.ready.eq((~taken_valid | refill) & ~self.halt),
+            self.items.ready.eq(~taken_valid & ~self.halt),
         ]
 
         item = self.items.payload
-        with m.If(~taken_valid | refill):
+        with m.If(refill):
+            m.d.sync += taken_valid.eq(0)
+        with m.If(~taken_valid):
             m.d.sync += [taken_valid.eq(self.items.valid & ~self.halt), taken.eq(item)]
             with m.If(item.wait[self._engine] | item.signal[self._engine]):
                 m.d.sync += taken.code.eq(ErrorCode.ILLEGAL_FIELD)

@@ -19,6 +19,16 @@ class MemoryWords(Widths):
         return elements + (8 * self.rows if self.act_exponent_bits else 0)
 
     @property
+    def slice_bits(self) -> int:
+        """One activation of every table and row: what a builder is fed in one step."""
+        return self.tables * self.rows * self.act_elem_bits
+
+    @property
+    def feed_bits(self) -> int:
+        """What one transfer to the processing element holds."""
+        return self.slice_bits if self.table_feed == "stream" else self.act_word_bits
+
+    @property
     def weight_word_bits(self) -> int:
         """One weight word: one plane of ``[lanes][tables]`` fields of `field_bits`."""
         return self.lanes * self.tables * self.field_bits

@@ -14,22 +14,25 @@ __all__ = ["BankTurns", "OperandBanks"]
 
 
 class BankTurns(Component):
-    """Whose turn it is: a writer fills two banks in turn, a reader empties them in turn.
+    """Whose turn it is: a writer fills the banks in turn, a reader empties them in turn.
 
-    `free` is high while the writer may begin (`take`) another bank; a bank can be filled again
-    from the cycle after its `release` on. `read_bank` is the oldest bank.
+    With a single bank, each waits for the other. `free` is high while the writer may begin (`take`)
+    another bank; a bank can be filled again from the cycle after its `release` on. `read_bank` is
+    the oldest bank.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, banks: int = 2) -> None:
+        self._banks = banks
         super().__init__({"free": Out(1), "take": In(1), "release": In(1), "read_bank": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        count = Signal(2, init=2)
+        count = Signal(2, init=self._banks)
         m.d.sync += count.eq(count + self.release - self.take)
         m.d.comb += self.free.eq(count != 0)
-        with m.If(self.release):
-            m.d.sync += self.read_bank.eq(~self.read_bank)
+        if self._banks > 1:
+            with m.If(self.release):
+                m.d.sync += self.read_bank.eq(~self.read_bank)
         return m
 
 

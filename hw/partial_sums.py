@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out
 
 from .config import Config, bits_for
+from .devices import device_of
 from .interfaces import PsumRead
 
 __all__ = ["PartialSums"]
@@ -16,17 +17,20 @@ __all__ = ["PartialSums"]
 class PartialSums(Component):
     """``psum[address] = (0 if clear else psum[address]) + values``, one word a cycle.
 
-    `prefetch` presents the address one cycle before `values` come with `valid` (`address` and
-    `clear` go with `prefetch`). A word must not be prefetched in the very cycle in which its
-    previous sum is still being written, that is in the cycle after its last prefetch: the sequencer
+    `prefetch` presents the address 1 + r cycles before `values` come with `valid` (`address` and
+    `clear` go with `prefetch`), r = `registers`. A word must not be prefetched while its previous
+    sum is still on its way, that is in the 1 + r cycles after its last prefetch: the sequencer
     keeps such pairs apart. STORE reads through the same port whenever nothing is prefetched.
 
     `overflow` strobes with the word's `overflow_address` when a sum leaves the signed range of
     `Config.psum_bits`; nothing wraps silently.
 
-    Latency: written at the end of the `valid` cycle; a STORE read answers one cycle after
+    Latency: written at the end of the `valid` cycle; a STORE read answers 1 + r cycles after
     it was accepted.
     """
+
+    #: Registers behind the memory, since the output of a block memory comes late.
+    registers = 1
 
     def __init__(self, config: Config) -> None:
         self._config = c = config
@@ -49,37 +53,47 @@ class PartialSums(Component):
         c = self._config
         words = c.rows * c.lanes
         m.submodules.memory = memory = Memory(
-            shape=data.ArrayLayout(signed(c.psum_bits), words), depth=c.psum_depth, init=[]
+            shape=data.ArrayLayout(signed(c.psum_bits), words),
+            depth=c.psum_depth,
+            init=[],
+            attrs={"no_rw_check": 1},
         )
         write, read = memory.write_port(), memory.read_port()
-        address, clear = Signal.like(self.address, reset_less=True), Signal(reset_less=True)
+        device = device_of(c)
+        address, clear, before = self.address, self.clear, self.clear
+        data_valid = self.store.valid & self.store.ready
+        for age in range(1 + self.registers):
+            later = Signal.like(self.address, name=f"address{age}", reset_less=True)
+            flags = Signal(2, name=f"flags{age}")
+            m.d.sync += [later.eq(address), flags.eq(Cat(clear, data_valid))]
+            before, address, clear, data_valid = clear, later, flags[0], flags[1]
+        clears = device.copies(m, before, c.lanes, name="clears")
+        found = Signal.like(read.data, name="found", reset_less=True)
+        m.d.sync += found.eq(read.data)
         m.d.comb += [
             self.store.ready.eq(~self.prefetch),
             read.en.eq(self.prefetch | self.store.valid),
             read.addr.eq(Mux(self.prefetch, self.address, self.store.address)),
-            self.store.data.eq(read.data),
+            self.store.data.eq(found),
+            self.store.data_valid.eq(data_valid),
             write.addr.eq(address),
             write.en.eq(self.valid),
         ]
-        m.d.sync += self.store.data_valid.eq(self.store.valid & self.store.ready)
-        with m.If(self.prefetch):
-            m.d.sync += [address.eq(self.address), clear.eq(self.clear)]
 
         # Memory words are [lane][row], as STORE sends them; sums arrive as [row][lane].
-        wrong = Signal(words)
+        wrong = Signal(words, reset_less=True)
         for row in range(c.rows):
             for lane in range(c.lanes):
                 place, i = lane * c.rows + row, row * c.lanes + lane
-                old = Signal(signed(c.psum_bits), name=f"old{i}")
-                total = Signal(signed(c.psum_bits), name=f"total{i}")
-                added = Signal(signed(c.psum_bits), name=f"added{i}")
-                m.d.comb += [
-                    old.eq(Mux(clear, 0, read.data[place])),
-                    added.eq(self.values[i]),
-                    total.eq(old + added),
-                    write.data[place].eq(total),
-                    wrong[i].eq((old[-1] == added[-1]) & (total[-1] != old[-1])),
-                ]
-        m.d.sync += self.overflow.eq(self.valid & wrong.any())
+                old, added = found[place], Signal(signed(c.psum_bits), name=f"added{i}")
+                keep = ~clears[lane]
+                total = device.add(m, [added, old], bits=c.psum_bits, name=f"sum{i}", keep=keep)
+                m.d.comb += [added.eq(self.values[i]), write.data[place].eq(total)]
+                m.d.sync += wrong[i].eq(
+                    keep & (old[-1] == added[-1]) & (total.as_signed()[-1] != added[-1])
+                )
+        written = Signal()
+        m.d.sync += written.eq(self.valid)
+        m.d.comb += self.overflow.eq(written & wrong.any())
         m.d.sync += self.overflow_address.eq(address)
         return m

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Const, Module, Mux, Signal, signed
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 
-from .config import Config
+from .config import Config, bits_for
+from .devices import device_of
 from .processing_element import signed_sum
 
 __all__ = ["PlaneAccumulator", "PlaneControl"]
@@ -22,7 +23,12 @@ class PlaneAccumulator(Component):
     adder that is needed anyhow. ``|acc| < 2**(acc_bits - 1)`` for every list of planes that the
     sequencer lets pass, see `Config.acc_bits`.
 
-    Latency: 1 cycle.
+    On devices whose carry chains subtract (`hw.devices`), the sign of the sum so far is not
+    applied but kept beside it: ``acc_signs[n]`` says that what `acc` stands for is ``-acc``. Then
+    ``acc = s_p +- (acc << shift)`` takes one chain.
+
+    Latency: 1 cycle from `sums` and `signs`; `control` comes a cycle before them, and reaches each
+    lane through a register of its own.
     """
 
     def __init__(self, config: Config) -> None:
@@ -33,28 +39,43 @@ class PlaneAccumulator(Component):
                 "control": In(PlaneControl),
                 "sums": In(sums),
                 "signs": In(c.lanes),
+                "acc_signs": Out(c.lanes),
                 "acc": Out(data.ArrayLayout(signed(c.acc_bits), c.rows * c.lanes)),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        c = self._config
-        minus = Signal(c.lanes)
-        shift = Signal(range(c.max_shift + 1))
-        m.d.comb += [
-            minus.eq(self.signs ^ self.control.negative.replicate(c.lanes)),
-            shift.eq(self.control.shift),
-        ]
-        for i in range(c.rows * c.lanes):
-            acc = Signal(signed(c.acc_bits), name=f"acc{i}", reset_less=True)
-            shifted = Signal(signed(c.acc_bits), name=f"shifted{i}")
-            sign = minus[i % c.lanes]
-            term = (self.sums[i].as_unsigned() ^ sign.replicate(c.sum_bits)).as_signed()
-            m.d.comb += [
-                shifted.eq(Mux(self.control.first, 0, acc << shift)),
-                self.acc[i].eq(acc),
-            ]
-            with m.If(self.control.valid):
-                m.d.sync += acc.eq(shifted + term + sign)
+        c, device = self._config, device_of(self._config)
+        copies = device.copies(m, self.control.as_value(), c.lanes, name="control")
+        for lane, copy in enumerate(copies):
+            control = PlaneControl(copy)
+            minus = Signal(name=f"minus{lane}")
+            m.d.comb += minus.eq(self.signs[lane] ^ control.negative)
+            lazy = c.device != "generic"
+            subtract = Const(0, 1)
+            if lazy:
+                kept = self.acc_signs[lane]
+                subtract = (kept ^ minus) & ~control.first
+                with m.If(control.valid):
+                    m.d.sync += kept.eq(minus)
+            for row in range(c.rows):
+                i = row * c.lanes + lane
+                acc = Signal(signed(c.acc_bits), name=f"acc{i}", reset_less=True)
+                shifted = Signal(signed(c.acc_bits), name=f"shifted{i}")
+                shift = control.shift[: bits_for(c.max_shift + 1)]
+                m.d.comb += [
+                    shifted.eq(Mux(control.first, 0, acc << shift)),
+                    self.acc[i].eq(acc),
+                ]
+                if lazy:
+                    total = device.add(
+                        m, [self.sums[i], shifted], bits=c.acc_bits, name=f"total{i}",
+                        subtract=subtract,
+                    )  # fmt: skip
+                else:
+                    flipped = self.sums[i].as_unsigned() ^ minus.replicate(c.sum_bits)
+                    total = shifted + flipped.as_signed() + minus
+                with m.If(control.valid):
+                    m.d.sync += acc.eq(total)
         return m

@@ -19,7 +19,7 @@ class PlaneList(Component):
     most `max_shift`, and ``|coefficient| <= 2**max_weight_bits``. Only digits of -1 and +1 are
     halved; elements with integer digits refuse it.
 
-    Latency: `done` or `wrong` strobes ``count + 1`` cycles after `start`.
+    Latency: `done` or `wrong` strobes at most ``2 * count`` cycles after `start`.
     """
 
     def __init__(self, config: Config) -> None:
@@ -51,27 +51,35 @@ class PlaneList(Component):
                 self.coefficient.eq(coefficient),
                 self.act_planes.eq(new.act_planes),
             ]
-        step, checking = Signal(5, reset_less=True), Signal()
+        # Two cycles a plane: the magnitude with it, then whether that is too much.
+        step, checking, adding = Signal(5, reset_less=True), Signal(), Signal(reset_less=True)
         magnitude = Signal(c.max_weight_bits, reset_less=True)
-        larger = Signal(c.max_weight_bits + 8)
-        plane = self.planes[step[:4]]
-        m.d.comb += larger.eq((magnitude << plane.shift) + 1)
+        larger = Signal(c.max_weight_bits + 8, reset_less=True)
+        plane = Signal(self.planes[0].shape(), reset_less=True)
+        bad = Signal(reset_less=True)
         bad_list = (new.count == 0) | (new.count > MAX_PLANES)
         bad_acts = (new.act_planes == 0) | (new.act_planes > most_act_planes)
         bad_halve = new.halve & (c.digit_bits > 1)
         bad_coefficient = (coefficient > limit) | (coefficient < -limit)
         with m.If(self.start):
-            m.d.sync += [checking.eq(1), step.eq(0), magnitude.eq(0)]
-        with m.If(checking):
-            with m.If(bad_list | bad_acts | bad_halve | bad_coefficient):
+            m.d.sync += [
+                checking.eq(1), adding.eq(1), step.eq(0), magnitude.eq(0), plane.eq(new.planes[0]),
+                bad.eq(bad_list | bad_acts | bad_halve | bad_coefficient),
+            ]  # fmt: skip
+        with m.If(checking & adding):
+            m.d.sync += [
+                adding.eq(0),
+                larger.eq((magnitude << plane.shift) + 1),
+                step.eq(step + 1),
+            ]
+        with m.If(checking & ~adding):
+            with m.If(bad | (larger > c.max_magnitude) | (plane.shift > c.max_shift)):
                 m.d.comb += self.wrong.eq(1)
             with m.Elif(step == new.count):
                 m.d.comb += self.done.eq(1)
                 m.d.sync += [self.count.eq(new.count), checking.eq(0)]
-            with m.Elif((larger > c.max_magnitude) | (plane.shift > c.max_shift)):
-                m.d.comb += self.wrong.eq(1)
             with m.Else():
-                m.d.sync += [magnitude.eq(larger), step.eq(step + 1)]
+                m.d.sync += [adding.eq(1), magnitude.eq(larger), plane.eq(self.planes[step[:4]])]
         with m.If(self.wrong):
             m.d.sync += [checking.eq(0), self.count.eq(0)]
         return m

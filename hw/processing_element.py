@@ -19,19 +19,22 @@ __all__ = [
     "signed_sum",
 ]
 
-#: What accompanies a weight word. `release` marks the last word of a K block. A bit-serial
-#: element meets every weight word once per activation bit `act_plane`, the highest one first.
+#: What accompanies a weight word. `release` marks the last word of a K block. A bit-serial element
+#: meets every weight word once per activation bit `act_plane`, the highest one first. `probe` has
+#: tables that were fed as a stream looked up, in place of a word, for the sum of the activations.
 PEControl = data.StructLayout(
-    {"valid": 1, "act_plane": 5, "act_first": 1, "act_last": 1, "release": 1}
+    {"valid": 1, "act_plane": 5, "act_first": 1, "act_last": 1, "release": 1, "probe": 1}
 )
 
 
 class ProcessingElementSignature(wiring.Signature):
     """A processing element, seen from itself.
 
-    It takes K blocks of activations from `x` into one of two banks, and strobes `loaded` when
-    a bank can be used. Each weight word then meets the oldest bank, and ``latency`` cycles
-    later (a constant of the element) gives, for every row m and lane n, the plane sum
+    It takes K blocks of activations from `x` into one of its banks, and strobes `loaded` when a
+    bank can be used. (With ``table_feed = "stream"`` a K block is one transfer a step of
+    `hw.build_schedule`, and needs a `probe` before its first weight word.) Each weight word then
+    meets the oldest bank, and ``latency`` cycles later (a constant of the element) gives, for every
+    row m and lane n, the plane sum
 
         s[m, n] = sum_k d[n, k] * x[m, k],
 
@@ -45,7 +48,7 @@ class ProcessingElementSignature(wiring.Signature):
         sums = data.ArrayLayout(signed_sum(config), config.rows * config.lanes)
         super().__init__(
             {
-                "x": In(stream.Signature(config.act_word_bits)),
+                "x": In(stream.Signature(config.feed_bits)),
                 "loaded": Out(1),
                 "control": In(PEControl),
                 "weights": In(config.weight_word_bits),

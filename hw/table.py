@@ -90,13 +90,13 @@ def encode_groups(bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Returns
     -------
-    index : ndarray of uint8, shape ``[..., tables]``
+    index : ndarray of uint16, shape ``[..., tables]``
     sign : ndarray of uint8, shape ``[..., tables]``
         The adder tree's add/subtract bits, the sign of the sum for table 0.
     """
     stored = encode_bits(bits)
-    weights = (1 << np.arange(stored.shape[-1] - 1)).astype(np.uint8)
-    return (stored[..., :-1] * weights).sum(-1, dtype=np.uint8), stored[..., -1]
+    weights = (1 << np.arange(stored.shape[-1] - 1)).astype(np.uint16)
+    return (stored[..., :-1] * weights).sum(-1, dtype=np.uint16), stored[..., -1]
 
 
 def decode_groups(index: np.ndarray, sign: np.ndarray, lookup_group: int) -> np.ndarray:

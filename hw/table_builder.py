@@ -21,7 +21,8 @@ class TableBuilder(Component):
     Every table runs through the same `build_schedule`, in which each entry costs one addition
     of an activation, or of twice one. Latency: ``Config.build_cycles`` from a transfer on `x` to
     the last write; `done` is high in the cycle after it. The next block is taken in the cycle of
-    the last write.
+    the last write. In front of memories, entries come from their registers, one cycle after
+    `write`, `index` and `bank`, and `done` does so too.
 
     A row's `sum_x` is the sum of its tables' all-plus entries. Entries are quantised as they are
     written, if `Config.table_bits` says so (`hw.table_quantiser`); sums always run on exact ones.
@@ -51,7 +52,9 @@ class TableBuilder(Component):
                 "bank": Out(1),
                 "index": Out(c.index_bits),
                 "entries": Out(data.ArrayLayout(signed(c.stored_entry_bits), self._tables)),
-                "rows": Out(data.ArrayLayout(data.ArrayLayout(row_terms(c), c.rows), 2)),
+                "rows": Out(
+                    data.ArrayLayout(data.ArrayLayout(row_terms(c), c.rows), c.table_banks)
+                ),
                 "done": Out(1),
             }
         )
@@ -62,15 +65,23 @@ class TableBuilder(Component):
         block = Signal(c.act_word_bits, reset_less=True)
         busy, last = Signal(), Signal()
         step = Signal(range(len(schedule)), reset_less=True)
+        bank = Signal()
         m.d.comb += [
             last.eq(step == len(schedule) - 1),
             self.x.ready.eq((~busy | last) & self.free),
         ]
-        m.d.sync += self.done.eq(busy & last)
+        done = busy & last
+        if c.lookup_registers:
+            late = Signal(name="done_late")
+            m.d.sync += late.eq(done)
+            done = late
+        m.d.sync += self.done.eq(done)
         with m.If(busy):
             m.d.sync += step.eq(step + 1)
             with m.If(last):
-                m.d.sync += [busy.eq(0), self.bank.eq(~self.bank)]
+                m.d.sync += busy.eq(0)
+                if c.table_banks > 1:
+                    m.d.sync += bank.eq(~bank)
         with m.If(self.x.valid & self.x.ready):
             m.d.sync += [block.eq(self.x.payload), busy.eq(1), step.eq(0)]
 
@@ -82,6 +93,9 @@ class TableBuilder(Component):
         m.d.comb += [
             self.write.eq(busy & column(lambda s: s.index is not None)),
             self.index.eq(column(lambda s: s.index or 0)),
+            self.bank.eq(bank),
+        ]
+        m.d.comb += [
             controls.pick.eq(column(lambda s: s.operand)),
             controls.twice.eq(column(lambda s: abs(s.factor) == 2)),
             controls.nothing.eq(column(lambda s: s.factor == 0)),
@@ -89,13 +103,13 @@ class TableBuilder(Component):
             controls.first.eq(step == 0),
         ]
         for row in range(c.rows):
-            self._row(m, block, row, step, busy, controls)
+            self._row(m, block, row, step, busy, bank, controls)
         return m
 
-    def _row(self, m, block, row: int, step: Signal, busy: Signal, controls: _Controls) -> None:
+    def _row(self, m, block, row: int, step, busy, bank, controls: _Controls) -> None:
         """The tables of one row, and what they have in common."""
         c = self._config
-        terms = self.rows[self.bank][row]
+        terms = self.rows[bank][row] if c.table_banks > 1 else self.rows[0][row]
         # Found while the first entry is still being added up, and not needed before.
         shift = Signal(bits_for(c.max_table_shift + 1), name=f"shift{row}", reset_less=True)
         if c.max_table_shift:
@@ -107,7 +121,10 @@ class TableBuilder(Component):
             total = Signal(signed(c.entry_bits), name=f"sum{i}", reset_less=True)
             entry = Signal(signed(c.entry_bits), name=f"entry{i}")
             m.d.comb += entry.eq(self._adder(m, block, row, table, total, controls))
-            stored = quantised(m, entry, shift, c, name=f"entry{i}") if c.max_table_shift else entry
+            written = total if c.lookup_registers else entry
+            stored = written
+            if c.max_table_shift:
+                stored = quantised(m, written, shift, c, name=f"entry{i}")
             m.d.comb += self.entries[i].eq(stored)
             with m.If(busy):
                 m.d.sync += total.eq(entry)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out
 
+from .cell_tables import CellTables
 from .config import Config
+from .devices import device_of
 
-__all__ = ["RegisterTables", "create_table_storage"]
+__all__ = ["MemoryTables", "RegisterTables", "create_table_storage"]
 
 
 class RegisterTables(Component):
-    """Two banks of ``rows * tables`` tables, each read by every lane in every cycle.
+    """Banks of ``rows * tables`` tables, each read by every lane in every cycle.
 
     A table is a small memory with one write port and one combinational read port a lane, which
     synthesis turns into registers and multiplexers.
@@ -51,29 +53,127 @@ class RegisterTables(Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         c = self._config
-        index_bits = c.index_bits
         for row in range(c.rows):
             for table in range(c.tables):
-                memory = Memory(shape=signed(c.stored_entry_bits), depth=2 << index_bits, init=[])
+                memory = Memory(shape=signed(c.stored_entry_bits), depth=c.table_depth, init=[])
                 m.submodules[f"table_{row}_{table}"] = memory
                 write = memory.write_port()
                 m.d.comb += [
                     write.en.eq(self.write),
-                    write.addr[:index_bits].eq(self.write_index),
-                    write.addr[index_bits].eq(self.write_bank),
+                    write.addr.eq(Cat(self.write_index, self.write_bank)),
                     write.data.eq(self.entries[row * c.tables + table]),
                 ]
                 for lane in range(c.lanes):
                     read = memory.read_port(domain="comb")
                     place = (row * c.lanes + lane) * c.tables + table
+                    index = self.indices[lane * c.tables + table]
                     m.d.comb += [
-                        read.addr[:index_bits].eq(self.indices[lane * c.tables + table]),
-                        read.addr[index_bits].eq(self.read_bank),
+                        read.addr.eq(Cat(index, self.read_bank)),
                         self.values[place].eq(read.data),
                     ]
         return m
 
 
-def create_table_storage(config: Config) -> RegisterTables:
+class MemoryTables(Component):
+    """Tables in memories: a copy a lane, since a distributed memory has one read port.
+
+    A block memory has two ports, serves two lanes, and registers what it is asked for: `indices`
+    and `read_bank` then come a cycle before the values. It is written through its first port, while
+    no lane looks anything up.
+
+    The rows' entries lie side by side in one word, since all rows of a lane look up the same
+    index. Where all entries of a table have the same lowest bit, it is kept beside (`parities`).
+
+    Attributes as of `RegisterTables`, only that `write`, `write_bank` and `write_index` come a
+    cycle before `entries`, and reach each table through a register of its own; `values` lack the
+    lowest bit where it is shared.
+
+    Attributes
+    ----------
+    parities : Out
+        ``[row][table]`` lowest bits of all entries in `read_bank`.
+    """
+
+    @property
+    def latency(self) -> int:
+        return int(self._config.table_storage == "bram")
+
+    def __init__(self, config: Config) -> None:
+        self._config = c = config
+        stored = signed(c.stored_entry_bits - c.parity_bits)
+        super().__init__(
+            {
+                "write": In(1),
+                "write_bank": In(1),
+                "write_index": In(c.index_bits),
+                "entries": In(data.ArrayLayout(signed(c.stored_entry_bits), c.rows * c.tables)),
+                "read_bank": In(1),
+                "indices": In(data.ArrayLayout(c.index_bits, c.lanes * c.tables)),
+                "values": Out(data.ArrayLayout(stored, c.rows * c.lanes * c.tables)),
+                "parities": Out(c.rows * c.tables),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        c, device = self._config, device_of(self._config)
+        bits = c.stored_entry_bits - c.parity_bits
+        two = c.table_banks == 2
+        control = Cat(self.write, self.write_index, self.write_bank if two else Const(0, 0))
+        controls = device.copies(m, control, c.tables, name="write")
+        for table in range(c.tables):
+            entries = [self.entries[row * c.tables + table] for row in range(c.rows)]
+            word = Cat(entry.as_unsigned()[c.parity_bits :] for entry in entries)
+            ports: list[Value] = []
+            for lane in range(c.lanes):
+                index = self.indices[lane * c.tables + table]
+                if c.table_storage == "lutram":
+                    found = device.table(
+                        m,
+                        depth=c.table_depth,
+                        name=f"table_{table}_{lane}",
+                        write=controls[table][0],
+                        write_address=controls[table][1:],
+                        write_data=word,
+                        read_address=Cat(index, self.read_bank) if two else index,
+                    )
+                elif lane % 2 == 0:
+                    ports = self._block(m, table, lane, controls[table], word)
+                    found = ports[0]
+                else:
+                    found = ports[1]
+                for row in range(c.rows):
+                    place = (row * c.lanes + lane) * c.tables + table
+                    m.d.comb += self.values[place].eq(found[row * bits : (row + 1) * bits])
+        if c.parity_bits:
+            kept = [Signal(c.rows * c.tables, name=f"parity{bank}", reset_less=True)
+                    for bank in range(c.table_banks)]  # fmt: skip
+            lowest = Cat(entry.as_unsigned()[0] for entry in self.entries)
+            for bank, parities in enumerate(kept):
+                chosen = controls[0][-1] == bank if two else Const(1, 1)
+                with m.If(controls[0][0] & chosen):
+                    m.d.sync += parities.eq(lowest)
+            m.d.comb += self.parities.eq(Mux(self.read_bank, kept[-1], kept[0]))
+        return m
+
+    def _block(self, m: Module, table: int, lane: int, control: Value, word: Value) -> list[Value]:
+        """A block memory for two lanes: what they find."""
+        c = self._config
+        memory = Memory(shape=len(word), depth=c.table_depth, init=[], attrs={"no_rw_check": 1})
+        m.submodules[f"table_{table}_{lane}"] = memory
+        write = memory.write_port()
+        first = Mux(control[0], control[1:], self.indices[lane * c.tables + table])
+        m.d.comb += [write.en.eq(control[0]), write.addr.eq(first), write.data.eq(word)]
+        found = []
+        for k in range(min(2, c.lanes - lane)):
+            read = memory.read_port()
+            index = self.indices[(lane + k) * c.tables + table]
+            m.d.comb += read.addr.eq(index if k else first)
+            found.append(read.data)
+        return found
+
+
+def create_table_storage(config: Config) -> RegisterTables | CellTables | MemoryTables:
     """The storage that ``config.table_storage`` names."""
-    return {"registers": RegisterTables}[config.table_storage](config)
+    storages = {"registers": RegisterTables, "cells": CellTables}
+    return storages.get(config.table_storage, MemoryTables)(config)

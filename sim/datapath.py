@@ -77,12 +77,13 @@ class Datapath:
             words = self._words(data, c.scale_word_bits, c.scale_depth)
             width = c.scale_bits + c.zero_bits
             bits = np.unpackbits(words, axis=1, count=c.scale_word_bits, bitorder="little")
-            fields = bits.reshape(-1, c.lanes, width).astype(np.int64) << np.arange(width)
+            fields = bits.reshape(len(words), c.lanes, width).astype(np.int64) << np.arange(width)
             first = row * c.words_per_row(c.scale_word_bits)
             at = slice(first, first + len(words))
             self.scales[at] = fields[..., : c.scale_bits].sum(-1) if c.scale_bits else 1
             zero = fields[..., c.scale_bits :].sum(-1) >> c.scale_bits
-            self.zeros[at] = zero - (zero >> c.zero_bits - 1 << c.zero_bits)
+            sign = 1 << c.zero_bits >> 1  # 0 where there is no zero field
+            self.zeros[at] = (zero ^ sign) - sign
 
     def multiply(self, f: dict[str, int]) -> None:
         """LMMA with fields `f`, whose ranges are good.

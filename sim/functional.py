@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-
 import numpy as np
 
 from ..gen.config_names import config_hash
@@ -11,6 +9,7 @@ from ..hw.config import Config
 from ..hw.isa import ISA_VERSION, ErrorCode
 from ..hw.program import INSTRUCTION_BYTES
 from ..hw.registers import COUNTERS, MAGIC, Control, Register, Status
+from .closing import Closing
 from .cycles import MemoryTiming, predict
 from .engines import Engines, ProgramError
 
@@ -20,7 +19,7 @@ _COUNTER_NAMES = {register: name for name, register in COUNTERS.items()}
 _WRITABLE = (Register.PROGRAM_LO, Register.PROGRAM_HI, Register.PROGRAM_LENGTH)
 
 
-class FunctionalDevice:
+class FunctionalDevice(Closing):
     """The accelerator's registers and memory, with programs executed instruction by instruction.
 
     It is a `lutra.host.transport.Transport`, so that the driver cannot tell it from hardware
@@ -107,17 +106,6 @@ class FunctionalDevice:
 
     def close(self) -> None:
         """Nothing to let go of."""
-
-    def __enter__(self) -> FunctionalDevice:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _check(self, address: int, size: int) -> None:
         if address < 0 or size < 0 or address + size > len(self._memory):

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..hw.build_schedule import ternary_order
 from ..hw.config import Config
 from ..hw.digits import digit_range
 from ..hw.table import build_table, encode_groups, lookup
 from ..hw.table_quantiser import quantise_entries, table_shift
+from .quantised_tables import table_digits
 
 __all__ = ["Trace", "golden_tables"]
 
@@ -120,7 +120,7 @@ def golden_tables(
 
     tables = np.zeros(0, np.int64)
     if c.pe in ("lut", "lut3"):
-        tables = _tables(c, xs.reshape(*xs.shape[:-1], c.tables, c.lookup_group))
+        tables = _tables(c, _groups(c, xs))
         _fits("entry_bits", tables, c.entry_bits)
         if c.table_bits:
             tables = quantise_entries(tables, table_shift(xs, c), c)
@@ -164,23 +164,30 @@ def golden_tables(
     )  # fmt: skip
 
 
+def _groups(c: Config, values: np.ndarray) -> np.ndarray:
+    """The last axis, a K block, as ``[tables, L]``."""
+    if c.table_feed == "stream":
+        return values.reshape(*values.shape[:-1], c.lookup_group, c.tables).swapaxes(-1, -2)
+    return values.reshape(*values.shape[:-1], c.tables, c.lookup_group)
+
+
 def _tables(c: Config, groups: np.ndarray) -> np.ndarray:
     """Tables of activations ``[..., tables, L]``: ``[..., tables, entries]``."""
-    if c.pe == "lut":
+    if c.pe == "lut" and c.table_form == "half":
         return build_table(groups)
-    return groups @ np.array(ternary_order(), np.int64).T
+    return groups @ table_digits(c).T
 
 
 def _table_sums(c: Config, tables: np.ndarray, digits: np.ndarray) -> np.ndarray:
     """Every lookup and every tree: ``[row blocks, K blocks, N blocks, planes, rows, lanes]``."""
-    groups = digits.reshape(*digits.shape[:-1], c.tables, c.lookup_group)
+    groups = _groups(c, digits)
     # Tables [rb, kb, 1, 1, rows, 1, U, entries] meet weights [kb, nb, planes, 1, lanes, U].
     tables = tables[:, :, None, None, :, None]
-    if c.pe == "lut":
+    if c.pe == "lut" and c.table_form == "half":
         index, sign = encode_groups((groups > 0).astype(np.uint8))
         return lookup(tables, index[..., None, :, :], sign[..., None, :, :])
-    entries = np.array(ternary_order())
-    both = np.concatenate([entries, -entries])
+    entries = table_digits(c)
+    both = np.concatenate([entries, -entries]) if c.table_form == "half" else entries
     at = (groups[..., None, :] == both).all(-1).argmax(-1)[..., None, :, :]
     index, negative = at % len(entries), at >= len(entries)
     lead = np.broadcast_shapes(tables.shape[:-1], index.shape)

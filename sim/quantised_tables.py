@@ -18,10 +18,10 @@ __all__ = ["digit_columns", "stored_tables", "table_digits"]
 def table_digits(config: Config) -> np.ndarray:
     """Digits of each table entry, ``[entries, L]``, in the order of their indices."""
     if config.pe == "lut3":
-        return np.array(ternary_order(), np.int64)
-    index = np.arange(1 << config.lookup_group - 1)[:, None]
+        return np.array(ternary_order(config), np.int64)
+    index = np.arange(1 << config.index_bits)[:, None]
     signs = np.ones((len(index), config.lookup_group), np.int64)
-    signs[:, :-1] = 2 * (index >> np.arange(config.lookup_group - 1) & 1) - 1
+    signs[:, : config.index_bits] = 2 * (index >> np.arange(config.index_bits) & 1) - 1
     return signs
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
@@ -12,13 +11,15 @@ from ..gen.config_names import load_config
 from ..hw.config import Config
 from ..hw.registers import Register, Status
 from .build_model import build_model
+from .closing import Closing
 from .errors import AccessError, BusProtocolError, SimulationError
+from .memory_timing import MemoryTiming
 from .model_library import Outcome, load_library
 
 __all__ = ["VerilatorDevice"]
 
 
-class VerilatorDevice:
+class VerilatorDevice(Closing):
     """Cycle-accurate simulation of one accelerator with its memory.
 
     The clock runs only inside of `wait` and of register accesses, which are real AXI4-Lite
@@ -37,6 +38,11 @@ class VerilatorDevice:
         Bandwidth that reads and writes share; 0 is one beat a cycle in each direction.
     trace : str or Path, optional
         File for a waveform (VCD) of every signal; uses a separate, slower model.
+
+    Attributes
+    ----------
+    timing : MemoryTiming
+        Of the memory, as the cycle model has it.
 
     Raises
     ------
@@ -138,17 +144,6 @@ class VerilatorDevice:
             self._library.lutra_destroy(self._handle)
             self._handle = None
 
-    def __enter__(self) -> VerilatorDevice:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def __del__(self) -> None:
         if getattr(self, "_handle", None) is not None:
             self.close()
@@ -165,6 +160,7 @@ class VerilatorDevice:
         if latency < 0 or bytes_per_cycle < 0:
             raise ValueError("latency and bytes_per_cycle must be at least 0, not negative")
         self._library.lutra_set_timing(self._open(), latency, bytes_per_cycle)
+        self.timing = MemoryTiming(latency=max(1, latency), bytes_per_cycle=bytes_per_cycle)
 
     def set_stalls(self, share: float, *, seed: int = 1) -> None:
         """Let each bus channel stand still in about this share (0 to 0.99) of all cycles."""

@@ -32,6 +32,22 @@ SHAPES: dict[str, Config] = {
                axi_bits=128, weight_depth=128, psum_depth=64),
         Config(name="six", rows=1, lanes=3, tables=7, lookup_group=6, axi_bits=64, psum_bits=31,
                weight_depth=64, act_depth=16, psum_depth=16, scale_depth=16),
+        Config(name="ecp5", device="ecp5", table_storage="lutram", table_banks=1,
+               table_feed="stream", tree_pipeline=1, rows=2, lanes=5, tables=6, lookup_group=5,
+               axi_bits=32, weight_depth=64, act_depth=64, psum_depth=64, scale_depth=64),
+        Config(name="ecp5_trits", pe="lut3", device="ecp5", table_storage="lutram", table_banks=1,
+               table_feed="stream", tree_pipeline=2, rows=2, lanes=4, tables=4, lookup_group=3,
+               axi_bits=32, max_shift=1, scale_bits=0, group_zeros=0, weight_depth=64,
+               act_depth=32, psum_depth=32, scale_depth=32),
+        Config(name="ecp5_banks", device="ecp5", table_storage="lutram", rows=3, lanes=4, tables=3,
+               axi_bits=32, weight_depth=64, act_depth=32, psum_depth=32, scale_depth=32),
+        Config(name="xc7", device="xc7", table_storage="lutram", table_banks=1, table_form="full",
+               table_feed="stream", tree_pipeline=1, rows=3, lanes=4, tables=8, lookup_group=5,
+               axi_bits=64, weight_depth=64, act_depth=64, psum_depth=64, scale_depth=64),
+        Config(name="xc7_trits", pe="lut3", device="xc7", table_storage="lutram", table_banks=1,
+               table_form="full", table_feed="stream", tree_pipeline=1, rows=2, lanes=4, tables=6,
+               lookup_group=3, axi_bits=32, max_shift=1, scale_bits=0, group_zeros=0,
+               weight_depth=64, act_depth=32, psum_depth=32, scale_depth=32),
         Config(name="serial", pe="bitserial", rows=2, lanes=8, tables=4, lookup_group=4,
                axi_bits=128, weight_depth=128, act_depth=64, psum_depth=64, scale_depth=64),
         Config(name="serial_odd", pe="bitserial", lanes=5, tables=13, lookup_group=1, act_bits=5,
@@ -119,7 +135,7 @@ def random_product(
     groups = 1 if size is None else -(-k // min(size, k))
     zeros = scales = None
     kind = rng.random()
-    if kind < 0.4:
+    if kind < 0.4 and config.group_zeros:
         zeros = rng.integers(0, top + 1, (n, groups))
         if extreme:
             zeros = rng.choice([0, top], (n, groups))

@@ -13,7 +13,21 @@ from .products import SHAPES, check_product, random_product
 #: Presets that people use, and shapes at which something is odd. 64 products each.
 _CONFIGS = {name: load_config(name) for name in ("w2a8", "lut_tensor_core")} | {
     name: SHAPES[name]
-    for name in ("group5", "odd", "wide", "no_scales", "serial", "trits", "adds", "mac3")
+    for name in (
+        "group5",
+        "odd",
+        "wide",
+        "no_scales",
+        "serial",
+        "trits",
+        "adds",
+        "mac3",
+        "ecp5",
+        "ecp5_trits",
+        "ecp5_banks",
+        "xc7",
+        "xc7_trits",
+    )
 }
 _PRODUCTS = 64
 

@@ -14,7 +14,7 @@ ALLOWED = {
     "hw": set(),
     "gen": {"hw"},
     "sim": {"hw", "gen"},
-    "boards": {"hw", "gen"},
+    "boards": {"hw", "gen", "sim"},  # gates are simulated for their switching energy
     "host": {"hw", "gen", "sim", "boards"},
     "tb": {"hw", "gen", "sim"},
 }

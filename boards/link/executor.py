@@ -134,23 +134,26 @@ class Executor(Component):
         place, left = Signal(range(max(sizes.values()))), Signal(16)
         word, strobe = Signal(32), Signal(4)
         ports = {Space.REGISTERS: self.registers, Space.MEMORY: self.memory}
-        done, found, access = Signal(), Signal(32), Signal()
+        # An answer is looked at a cycle after it came; meanwhile nothing is asked for again.
+        answered, answer, access = Signal(), Signal(32), Signal()
+        done, found = Signal(), Signal(32)
+        m.d.sync += [done.eq(answered & access & ~done), found.eq(answer)]
         for which, port in ports.items():
             m.d.comb += [
-                port.request.eq(access & (space == which)),
+                port.request.eq(access & ~done & (space == which)),
                 port.write.eq(writes),
                 port.address.eq(Cat(0, 0, place[2:])),
                 port.data.eq(word),
                 port.strobe.eq(strobe),
             ]
             with m.If(space == which):
-                m.d.comb += [done.eq(port.done), found.eq(port.read_data)]
+                m.d.comb += [answered.eq(port.done), answer.eq(port.read_data)]
         with m.If(space == Space.LINK):
-            m.d.comb += done.eq(1)
+            m.d.comb += answered.eq(1)
             with m.Switch(place[2:5]):
                 for which, value in words.items():
                     with m.Case(which // 4):
-                        m.d.comb += found.eq(value)
+                        m.d.comb += answer.eq(value)
 
         status, more = Signal(Status), Signal()
         turned = Cat(header.as_value()[8:], header.as_value()[:8])  # eight times: as before

@@ -20,7 +20,8 @@ class PacketBuffer(Component):
     A frame that finds no room is forgotten as a whole, and so is the mark of a damaged one: the
     host will repeat what is not answered.
 
-    Latency: a committed frame is offered one cycle later. One byte a cycle, in and out.
+    Latency: a committed frame is offered two cycles later, its first byte one more. One byte a
+    cycle in, one every three cycles out: a serial line is slower than either.
 
     Parameters
     ----------
@@ -100,21 +101,28 @@ class PacketBuffer(Component):
             with m.If(keep):
                 m.d.sync += [start.eq(end - self._tail), end.eq(end - self._tail)]
 
+        # The end of the frame is worked out once; then `ready` tells that the byte is there.
         following, last = Signal.like(here), Signal.like(here)
-        m.d.comb += [
-            self.frames.valid.eq(lengths.r_rdy),
-            self.frames.payload.eq(lengths.r_data),
-            lengths.r_en.eq(self.frames.ready),
+        settled, ready = Signal(), Signal()
+        moved = Signal()
+        m.d.sync += [
             last.eq(first + lengths.r_data),
-            self.bytes.valid.eq(lengths.r_rdy & (here != last)),
+            settled.eq(lengths.r_rdy & ~moved),
+            ready.eq(settled & (here != last) & ~moved),
+            here.eq(following),
+        ]
+        m.d.comb += [
+            self.frames.valid.eq(settled),
+            self.frames.payload.eq(lengths.r_data),
+            lengths.r_en.eq(settled & self.frames.ready),
+            self.bytes.valid.eq(ready),
             self.bytes.payload.eq(read.data),
             following.eq(here),
             read.addr.eq(following),
         ]
         with m.If(self.frames.valid & self.frames.ready):
-            m.d.comb += following.eq(last)
+            m.d.comb += [following.eq(last), moved.eq(1)]
             m.d.sync += first.eq(last)
         with m.Elif(self.bytes.valid & self.bytes.ready):
-            m.d.comb += following.eq(here + 1)
-        m.d.sync += here.eq(following)
+            m.d.comb += [following.eq(here + 1), moved.eq(1)]
         return m

@@ -10,8 +10,9 @@ from amaranth.lib.wiring import Component, In, Out, connect, flipped
 from .deframer import Deframer
 from .executor import Executor
 from .frame import CRC_BYTES
-from .framer import Framer
+from .framer import Framer, MessageByte
 from .packet_buffer import PacketBuffer
+from .stream_register import StreamRegister
 from .word_port import WordPort
 
 __all__ = ["Responder"]
@@ -73,8 +74,13 @@ class Responder(Component):
         ]
         connect(m, buffer.frames, executor.frames)
         connect(m, buffer.bytes, executor.bytes)
-        connect(m, executor.reply, framer.i)
-        connect(m, framer.o, flipped(self.o))
+        # Registers between what decides slowly: a serial line has many cycles for each byte.
+        m.submodules.reply = reply = StreamRegister(MessageByte)
+        m.submodules.line = line = StreamRegister(8)
+        connect(m, executor.reply, reply.i)
+        connect(m, reply.o, framer.i)
+        connect(m, framer.o, line.i)
+        connect(m, line.o, flipped(self.o))
         connect(m, executor.registers, flipped(self.registers))
         connect(m, executor.memory, flipped(self.memory))
         return m

@@ -17,7 +17,7 @@ __all__ = ["AxiFront"]
 _OKAY, _SLVERR, _DECERR = 0, 2, 3
 
 #: Beats of bursts that are being read or wait to be taken; as many as keep a block RAM busy.
-_READS = 4
+_READS = 8
 
 
 class AxiFront(Component):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In
 
@@ -16,7 +16,7 @@ class BlockRam(Component):
 
     Reads and writes never meet in one cycle, so that any kind of block RAM will do.
 
-    Latency: a read is answered one cycle after it was taken. One access a cycle.
+    Latency: a read is answered three cycles after it was taken. One access a cycle.
 
     Parameters
     ----------
@@ -40,14 +40,18 @@ class BlockRam(Component):
         port = self.port
         m.submodules.memory = memory = Memory(shape=self._data_bits, depth=self._depth, init=[])
         write, read = memory.write_port(granularity=8), memory.read_port()
-        m.d.comb += [
-            port.ready.eq(1),
+        # Many blocks are far from each other: registers on the way to them and back.
+        reading, shown = Signal(), Signal()
+        data = Signal(self._data_bits, reset_less=True)
+        m.d.comb += [port.ready.eq(1), port.read_data.eq(data), read.en.eq(1)]
+        m.d.sync += [
             write.addr.eq(port.address),
             write.data.eq(port.data),
             write.en.eq(port.strobe & (port.valid & port.write).replicate(len(port.strobe))),
             read.addr.eq(port.address),
-            read.en.eq(port.valid & ~port.write),
-            port.read_data.eq(read.data),
+            reading.eq(port.valid & ~port.write),
+            shown.eq(reading),
+            data.eq(read.data),
+            port.read_valid.eq(shown),
         ]
-        m.d.sync += port.read_valid.eq(port.valid & ~port.write)
         return m

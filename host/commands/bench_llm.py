@@ -21,6 +21,9 @@ def bench_llm(
     model: Annotated[
         Path, typer.Option(help="GGUF file of the model.", show_default="the shipped one")
     ] = SHIPPED,
+    cache_bits: Annotated[
+        int | None, typer.Option(min=2, max=8, help="Width of keys and values; float by default.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Code held-out modules of this Python's standard library with the model and with xz.
@@ -31,5 +34,7 @@ def bench_llm(
     checkpoint = load_checkpoint(model)
     notes = Console(stderr=True, highlight=False)
     with notes.status("coding the held-out modules ..."):
-        scores = evaluate(Decoder(checkpoint), checkpoint.tokenizer, held_out_files())
+        scores = evaluate(
+            Decoder(checkpoint, cache_bits=cache_bits), checkpoint.tokenizer, held_out_files()
+        )
     print(json.dumps(results(scores), indent=2) if as_json else table(scores))

@@ -9,7 +9,7 @@ from importlib import metadata
 from rich.console import Console
 from rich.table import Table
 
-from ...sim.compile_cache import cache_folder
+from ...gen.cache import cache_folder
 from ...sim.toolchain import ToolMissingError, find_tool, run_tool, verilator_version
 
 __all__ = ["info"]

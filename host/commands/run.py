@@ -34,6 +34,12 @@ def run(
     top_k: Annotated[int | None, typer.Option(min=1, help="Candidates to sample from.")] = 50,
     seed: Annotated[int, typer.Option(help="Seed of the sampling.")] = 4,
     check: Annotated[bool, typer.Option(help="Compare every integer with NumPy.")] = True,
+    cache_bits: Annotated[
+        int | None,
+        typer.Option(
+            min=2, max=8, help="Width of keys and values; attention then runs on the device too."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print figures as JSON.")] = False,
 ) -> None:
     """Write text with a ternary language model, every linear layer on the simulated hardware.
@@ -54,7 +60,7 @@ def run(
         accelerator = Accelerator.open(device, config=config)
     opened = time.perf_counter() - started
     with accelerator:
-        session = Session(checkpoint, accelerator, check=check)
+        session = Session(checkpoint, accelerator, check=check, cache_bits=cache_bits)
         # A token may end in the middle of a character.
         utf8 = codecs.getincrementaldecoder("utf-8")("replace")
         out = sys.stderr if as_json else sys.stdout

@@ -173,6 +173,16 @@ class LoadedAdaptive:
         """``(N, K)``: outputs and inputs."""
         return self._matrix.shape
 
+    @property
+    def device(self) -> Accelerator:
+        """Where the planes are."""
+        return self._device
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Counters of the last product on the device."""
+        return self._device.counters
+
     def matmul(
         self,
         x: np.ndarray,

@@ -135,6 +135,11 @@ class LoadedComposite:
         return self._matrix.shape
 
     @property
+    def device(self) -> Accelerator:
+        """Where the parts are."""
+        return self._device
+
+    @property
     def counters(self) -> dict[str, int]:
         """Counters of the last product, summed over its parts."""
         return dict(self._counters)

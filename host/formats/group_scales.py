@@ -13,7 +13,7 @@ __all__ = ["GroupScales", "exact_scales", "integer_scales"]
 #: Bits of an exact integer scale that 64-bit arithmetic holds.
 _WIDEST = 62
 #: Units that are tried for scales that cannot be exact.
-_DIVISORS = 128
+_UNITS = 128
 
 
 class GroupScales(NamedTuple):
@@ -70,10 +70,10 @@ def exact_scales(scales: np.ndarray, *, scale_bits: int) -> GroupScales:
     return GroupScales(integers, single, good & (width.max(1) <= scale_bits))
 
 
-def integer_scales(scales: np.ndarray, *, scale_bits: int) -> GroupScales:
+def integer_scales(scales: np.ndarray, *, scale_bits: int, units: int = _UNITS) -> GroupScales:
     """The nearest integers times a float32 per row: exact if possible, else least squares.
 
-    Where `exact_scales` does not hold a row, its unit is the one of ``max / d``, up to 128 values d
+    Where `exact_scales` does not hold a row, its unit is the one of ``max / d``, `units` values d
     from ``2**(scale_bits-1)`` to ``2**scale_bits - 1``, that leaves the smallest
     ``sum_g (integer * unit - scale)**2``. No scale is off by more than half a unit, which is at
     most ``max / 2**scale_bits``, but for those below a unit, which become 1 and do not count in the
@@ -85,6 +85,8 @@ def integer_scales(scales: np.ndarray, *, scale_bits: int) -> GroupScales:
         Not negative, finite.
     scale_bits : int
         1 to 32; above 16 only what is exact.
+    units : int
+        That are tried, at most; more of them matter where a row has few groups.
 
     Raises
     ------
@@ -100,7 +102,7 @@ def integer_scales(scales: np.ndarray, *, scale_bits: int) -> GroupScales:
     largest = rest.max(1, keepdims=True)
     best = np.full(len(rest), np.inf)
     low, high = 1 << scale_bits - 1, (1 << scale_bits) - 1
-    for divisor in np.unique(np.linspace(low, high, _DIVISORS, dtype=np.int64)):
+    for divisor in np.unique(np.linspace(low, high, units, dtype=np.int64)):
         unit = (largest / divisor).astype(np.float32)
         unit = np.maximum(unit, np.finfo(np.float32).smallest_subnormal).astype(np.float64)
         found = np.clip(np.rint(rest / unit), rest > 0, divisor)

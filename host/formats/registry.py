@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..activation_formats import BIPOLAR
 from ..quantized_matrix import QuantizedMatrix
 from .adaptive import AdaptiveMatrix
 from .binary_coded import BinaryCoded, encode_binary
@@ -214,6 +215,7 @@ ACTIVATIONS: dict[str, ActivationFormat] = {
         ("int8", 8, 8, False, _EXACT),
         ("int16", 16, 16, False, _EXACT),
         ("uint8", 8, 8, False, _EXACT),
+        *((name, bits, bits, False, _EXACT) for name, bits in BIPOLAR.items()),
         ("e4m3", 8, 8, True, "rounded to the block's exponent"),
         ("e5m2", 8, 8, True, "rounded to the block's exponent"),
         ("bf16", 16, 8, True, "rounded to the block's exponent"),

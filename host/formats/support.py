@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from ...hw.config import Config, ConfigError
+from ..activation_formats import BIPOLAR
 from ..errors import UnsupportedFormatError
 from ..matrix_layout import MatrixLayout
 from .registry import ACTIVATIONS, ELEMENTS, WEIGHTS, ActivationFormat, WeightFormat
@@ -48,7 +49,7 @@ def config_for(combination: Combination) -> Config:
         pe=combination.pe,
         weight_bits=bits,
         max_shift=min(7, max(3, bits)),
-        act_bits=activations.act_bits,
+        act_bits=max(2, activations.act_bits),
         act_exponent_bits=5 if activations.block_scaled else 0,
         lookup_group=3 if combination.pe == "lut3" else 4,
         tables=10 if combination.pe == "lut3" else 8,
@@ -122,9 +123,10 @@ def _nearest(asked: Combination, config: Config, what: str) -> Iterator[Combinat
         stem = other.name.rstrip("0123456789") != weights.name.rstrip("0123456789")
         return other.family != weights.family, stem, abs(other.bits - weights.bits), other.name
 
-    def act_distance(other: ActivationFormat) -> tuple[bool, int, str]:
+    def act_distance(other: ActivationFormat) -> tuple[bool, bool, int, str]:
         scaled = other.block_scaled != activations.block_scaled
-        return scaled, abs(other.bits - activations.bits), other.name
+        odd = (other.name in BIPOLAR) != (activations.name in BIPOLAR)  # which has no zero
+        return scaled, odd, abs(other.bits - activations.bits), other.name
 
     changed = {
         "activations": [f.name for f in sorted(ACTIVATIONS.values(), key=act_distance)],

@@ -47,7 +47,7 @@ class LinearBackend(Protocol):
         """
         ...
 
-    def matmul(self, x: NDArray[np.int8], handle: object) -> NDArray[np.integer]:
+    def matmul(self, x: NDArray[np.int8], handle: object, /) -> NDArray[np.integer]:
         """Return ``x @ (codes - zero_point).T`` exactly, int8 ``[M, K]`` to integer ``[M, N]``."""
         ...
 

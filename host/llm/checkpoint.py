@@ -14,22 +14,23 @@ TQ2_0: https://github.com/ggml-org/llama.cpp/pull/8151
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import gguf
 import numpy as np
-from gguf import GGMLQuantizationType as Kind
 from numpy.typing import NDArray
 
+from ..errors import LutraError
+from ..importers import ImportedTensor, Model, ModelFileError, PlainTensor, load_model
 from .architecture import ArchitectureError, DecoderConfig
-from .header import CheckpointError, check_header
 from .ternary import TernaryMatrix, TernaryRangeError
 from .tokenizer import ByteTokenizer, TokenizerError
 
 __all__ = [
     "EMBEDDING",
+    "LARGEST_FILE",
     "LAYOUT",
     "LAYOUT_KEY",
     "SHIPPED",
@@ -41,9 +42,16 @@ __all__ = [
 SHIPPED = Path(__file__).with_name("stdlib-ternary.gguf")
 """The model trained on the standard library's source that comes with the package."""
 
+LARGEST_FILE = 64 << 20
+"""Largest file read, in bytes: thirty times the shipped model, all of which is kept in memory."""
+
 LAYOUT_KEY = "lutra.layout"
 LAYOUT = "fused-qkv, fused-gate-up, squared-relu"
 EMBEDDING = "token_embd.weight"
+
+
+class CheckpointError(LutraError, ValueError):
+    """A model file that is damaged, of another kind, or inconsistent with itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -107,77 +115,80 @@ def load_checkpoint(path: str | os.PathLike[str] = SHIPPED) -> Checkpoint:
         If the file cannot be read.
     """
     source = Path(path)
+    size = source.stat().st_size
+    if size > LARGEST_FILE:
+        raise CheckpointError(f"{source.name} must have at most {LARGEST_FILE} bytes, not {size}")
     try:
-        check_header(source)
-        reader = gguf.GGUFReader(source)
-        return _checkpoint(reader)
+        return _checkpoint(load_model(source))
     except CheckpointError as error:
         raise CheckpointError(f"{source.name}: {error}") from None
-    except (ArchitectureError, TokenizerError, TernaryRangeError) as error:
+    except (ArchitectureError, ModelFileError, TokenizerError, TernaryRangeError) as error:
         raise CheckpointError(f"{source.name}: {error}") from error
-    except (ValueError, KeyError, IndexError, TypeError, OverflowError) as error:
-        # whatever the reader stumbles over after the header check
-        raise CheckpointError(f"{source.name}: not readable as GGUF ({error!r})") from error
 
 
-def _checkpoint(reader: gguf.GGUFReader) -> Checkpoint:
-    architecture = _field(reader, "general.architecture", str)
+def _checkpoint(model: Model) -> Checkpoint:
+    if model.format != "GGUF":
+        raise CheckpointError(f"{model.format} file; GGUF expected")
+    metadata = model.metadata
+    architecture = _field(metadata, "general.architecture", str)
     if architecture != "bitnet":
         raise CheckpointError(f"architecture {architecture!r}; 'bitnet' expected")
-    layout = _field(reader, LAYOUT_KEY, str)
+    layout = _field(metadata, LAYOUT_KEY, str)
     if layout != LAYOUT:
         raise CheckpointError(f"layout {layout!r}; {LAYOUT!r} expected")
-    kind = _field(reader, "tokenizer.ggml.model", str)
+    kind = _field(metadata, "tokenizer.ggml.model", str)
     if kind != "gpt2":
         raise CheckpointError(f"tokenizer {kind!r}; 'gpt2' expected")
-    tokens = _field(reader, "tokenizer.ggml.tokens", list)
+    tokens = _field(metadata, "tokenizer.ggml.tokens", list)
     config = DecoderConfig(
-        width=_field(reader, "bitnet.embedding_length", int),
-        hidden=_field(reader, "bitnet.feed_forward_length", int),
-        layers=_field(reader, "bitnet.block_count", int),
-        heads=_field(reader, "bitnet.attention.head_count", int),
+        width=_field(metadata, "bitnet.embedding_length", int),
+        hidden=_field(metadata, "bitnet.feed_forward_length", int),
+        layers=_field(metadata, "bitnet.block_count", int),
+        heads=_field(metadata, "bitnet.attention.head_count", int),
         vocabulary=len(tokens),
-        context=_field(reader, "bitnet.context_length", int),
-        rope_base=_field(reader, "bitnet.rope.freq_base", float),
-        norm_epsilon=_field(reader, "bitnet.attention.layer_norm_rms_epsilon", float),
+        context=_field(metadata, "bitnet.context_length", int),
+        rope_base=_field(metadata, "bitnet.rope.freq_base", float),
+        norm_epsilon=_field(metadata, "bitnet.attention.layer_norm_rms_epsilon", float),
     )
-    tensors = {tensor.name: tensor for tensor in reader.tensors}
+    tensors = model.tensors
     if config.layers > len(tensors):
         raise CheckpointError(f"{config.layers} blocks announced, {len(tensors)} tensors present")
-    kinds = dict.fromkeys(config.ternary_shapes(), Kind.TQ2_0)
-    kinds |= dict.fromkeys(config.norm_shapes(), Kind.F32)
-    kinds[EMBEDDING] = Kind.F16
+    kinds = dict.fromkeys(config.ternary_shapes(), "TQ2_0")
+    kinds |= dict.fromkeys(config.norm_shapes(), "F32")
+    kinds[EMBEDDING] = "F16"
     for name in sorted(kinds.keys() | tensors.keys()):
         if name not in kinds:
             raise CheckpointError(f"tensor {name!r} does not belong to the architecture")
         if name not in tensors:
             raise CheckpointError(f"tensor {name!r} is missing")
-        if tensors[name].tensor_type != kinds[name]:
+        if tensors[name].type != kinds[name]:
             raise CheckpointError(
-                f"tensor {name!r} is {tensors[name].tensor_type.name}; {kinds[name].name} expected"
+                f"tensor {name!r} is {tensors[name].type}; {kinds[name]} expected"
             )
     return Checkpoint(
         config=config,
-        tokenizer=ByteTokenizer(tokens, _field(reader, "tokenizer.ggml.merges", list)),
-        matrices={name: _ternary(name, tensors[name].data) for name in config.ternary_shapes()},
-        gains={name: np.array(tensors[name].data) for name in config.norm_shapes()},
-        embedding=np.array(tensors[EMBEDDING].data),
+        tokenizer=ByteTokenizer(tokens, _field(metadata, "tokenizer.ggml.merges", list)),
+        matrices={name: _ternary(tensors[name]) for name in config.ternary_shapes()},
+        gains={name: np.array(tensors[name].read()) for name in config.norm_shapes()},
+        embedding=np.array(tensors[EMBEDDING].read()),
     )
 
 
-def _ternary(name: str, data: NDArray[Any]) -> TernaryMatrix:
-    """Unpack one TQ2_0 tensor; every block must hold the same scale or only zeros."""
-    values = gguf.quants.dequantize(np.array(data), Kind.TQ2_0)
-    scale = np.abs(values).max()
-    codes = np.sign(values)
-    if not np.isfinite(scale) or scale <= 0.0 or not np.array_equal(codes * scale, values):
-        raise CheckpointError(f"tensor {name!r} is not ternary with one positive scale")
-    return TernaryMatrix(codes.astype(np.int8), float(scale))
+def _ternary(tensor: ImportedTensor | PlainTensor) -> TernaryMatrix:
+    """The codes of one TQ2_0 tensor; every block must hold the same scale or only zeros."""
+    assert isinstance(tensor, ImportedTensor)
+    read = tensor.read()
+    codes = read.grouped(read.codes).astype(np.int8) - np.int8(1)
+    codes[read.scales == 0] = 0
+    used = codes.any(axis=2)
+    scales = np.unique(read.scales[used])
+    if len(scales) != 1 or not np.isfinite(scales[0]) or scales[0] <= 0 or codes.max() > 1:
+        raise CheckpointError(f"tensor {tensor.name!r} is not ternary with one positive scale")
+    return TernaryMatrix(read.ungrouped(codes), float(scales[0]))
 
 
-def _field(reader: gguf.GGUFReader, key: str, kind: type) -> Any:
-    field = reader.get_field(key)
-    value = None if field is None else field.contents()
+def _field(metadata: Mapping[str, object], key: str, kind: type) -> Any:
+    value = metadata.get(key)
     if not isinstance(value, kind) or isinstance(value, bool):
         raise CheckpointError(f"metadata {key!r} is {value!r:.60}; {kind.__name__} expected")
     return value

@@ -12,9 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..attention import CacheProducts, KeyValueCache
 from ..errors import LutraError
 from .attention import causal_attention, normalise, rotate, squared_relu_gate
 from .backend import LinearBackend, NumpyBackend
+from .cache_backend import NumpyCache
 from .checkpoint import Checkpoint
 from .ternary import quantise_rows
 
@@ -40,10 +42,25 @@ class Decoder:
         Weights and shape.
     backend : LinearBackend, optional
         Where the integer products run; `NumpyBackend` if not given.
+    cache_bits : int, optional
+        Keep keys and values in that many bits, 2 to 8, and compute attention's products as
+        integers too; by default in float.
+    cache : CacheProducts, optional
+        Where these products run; `NumpyCache` if not given.
     """
 
-    def __init__(self, checkpoint: Checkpoint, *, backend: LinearBackend | None = None) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        backend: LinearBackend | None = None,
+        cache_bits: int | None = None,
+        cache: CacheProducts | None = None,
+    ) -> None:
         self.config = checkpoint.config
+        self._cache_bits = cache_bits
+        self._products = NumpyCache() if cache is None else cache
+        self._caches: list[KeyValueCache] = []
         self._backend = NumpyBackend() if backend is None else backend
         self._gains = checkpoint.gains
         self._embedding = checkpoint.embedding.astype(np.float32)
@@ -72,6 +89,11 @@ class Decoder:
         self._seen = []
         self._keys = [empty] * self.config.layers
         self._values = [empty] * self.config.layers
+        for cache in self._caches:
+            cache.free()
+        self._caches = []
+        if self._cache_bits is not None:
+            self._caches = [self._new_cache() for _ in range(self.config.layers)]
 
     def prefill(self, tokens: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float32]:
         """Read ``tokens`` after the text so far; return the logits ``[vocabulary]`` of the next.
@@ -156,10 +178,34 @@ class Decoder:
         query = rotate(mixed[:, :, 0], first=first, base=self.config.rope_base)
         key = rotate(mixed[:, :, 1], first=first, base=self.config.rope_base)
         value = mixed[:, :, 2]
+        if self._cache_bits is not None:
+            return self._attend_low_bit(query, key, value, self._caches[layer] if cached else None)
         if cached:
             key = self._keys[layer] = np.concatenate((self._keys[layer], key), axis=1)
             value = self._values[layer] = np.concatenate((self._values[layer], value), axis=1)
         return causal_attention(query, key, value)
+
+    def _new_cache(self) -> KeyValueCache:
+        assert self._cache_bits is not None
+        heads, width = self.config.heads, self.config.head_width
+        return KeyValueCache(self._products, heads=heads, head_width=width, bits=self._cache_bits)
+
+    def _attend_low_bit(
+        self,
+        query: NDArray[np.float32],
+        key: NDArray[np.float32],
+        value: NDArray[np.float32],
+        cache: KeyValueCache | None,
+    ) -> NDArray[np.float32]:
+        """Attend with the cache of a layer, or with a fresh one for each text."""
+        out = np.empty(query.shape, np.float32)
+        for row in range(len(query)):
+            mine = cache or self._new_cache()
+            mine.append(key[row], value[row])
+            out[row] = mine.attend(query[row])
+            if cache is None:
+                mine.free()
+        return out
 
     def _linear(self, x: NDArray[np.float32], norm: str, name: str) -> NDArray[np.float32]:
         """Normalise, quantise, multiply on the backend, scale."""

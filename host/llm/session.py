@@ -13,6 +13,7 @@ from ..accelerator import Accelerator
 from ..errors import UnsupportedFormatError
 from .accelerator_backend import AcceleratorBackend
 from .backend import BackendMismatchError, ComparingBackend
+from .cache_backend import ComparingCache, NumpyCache
 from .checkpoint import Checkpoint
 from .decoder import Decoder
 from .sampling import Sampler, generate
@@ -55,6 +56,9 @@ class Session:
     check : bool
         Compare every product with `NumpyBackend`, and the finished text with one that a
         decoder without the device writes.
+    cache_bits : int, optional
+        Width of keys and values, whose products then run on the device too; by default attention
+        is computed in float on the host.
 
     Raises
     ------
@@ -68,7 +72,12 @@ class Session:
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, accelerator: Accelerator, *, check: bool = True
+        self,
+        checkpoint: Checkpoint,
+        accelerator: Accelerator,
+        *,
+        check: bool = True,
+        cache_bits: int | None = None,
     ) -> None:
         if accelerator.config.act_bits < ACTIVATION_BITS:
             raise UnsupportedFormatError(
@@ -78,13 +87,20 @@ class Session:
         self._checkpoint = checkpoint
         self._device = AcceleratorBackend(accelerator)
         self._comparing = ComparingBackend(self._device) if check else None
-        self._decoder = Decoder(checkpoint, backend=self._comparing or self._device)
+        self._cache = ComparingCache(self._device) if check else None
+        self._cache_bits = cache_bits
+        self._decoder = Decoder(
+            checkpoint,
+            backend=self._comparing or self._device,
+            cache_bits=cache_bits,
+            cache=self._cache or self._device,
+        )
         self.prompt, self.text = Phase(), Phase()
 
     @property
     def values_compared(self) -> int:
         """Integers compared with the reference so far."""
-        return self._comparing.values if self._comparing else 0
+        return sum(checked.values for checked in (self._comparing, self._cache) if checked)
 
     @property
     def products(self) -> int:
@@ -122,7 +138,9 @@ class Session:
             yield token
             before, since = Counter(self._device.counters), time.perf_counter()
         if self._comparing:
-            reference = list(tokens(Decoder(self._checkpoint)))
+            numpy = NumpyCache(self._device.act_bits)
+            plain = Decoder(self._checkpoint, cache_bits=self._cache_bits, cache=numpy)
+            reference = list(tokens(plain))
             if reference != made:
                 at = int(np.argmin(np.equal(reference[: len(made)], made[: len(reference)])))
                 raise BackendMismatchError(f"token {at} of the text differs from the reference")

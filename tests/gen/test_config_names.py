@@ -18,7 +18,8 @@ from lutra.hw.config import PROCESSING_ELEMENTS, Config, ConfigError
 
 ISSUE_PRESETS = {"w1a8", "w2a8", "w4a8", "w2a4", "w4a16", "tiny", "lut_tensor_core",
                  "w2a2_bitserial", "w1p58a8", "w2a8_add", "w2a8_mac", "w4a8_shiftadd",
-                 "w2a8_q8", "w4a8_bf16"}  # fmt: skip
+                 "w2a8_q8", "w4a8_bf16", "w2a8_ecp5", "w1p58a8_ecp5", "w2a8_xc7",
+                 "w1p58a8_xc7"}  # fmt: skip
 
 
 def test_presets_are_there_and_load():
@@ -172,4 +173,4 @@ def test_hash_covers_every_field_but_the_name():
     assert config_hash(base) != config_hash(replace(base, lanes=32))
     assert len(config_hash(base)) == 64
     # Firmware and bitstreams carry it: a change of its text has to be deliberate.
-    assert config_hash(base).startswith("626deb839242e674")
+    assert config_hash(base).startswith("c7baef9f7b456489")

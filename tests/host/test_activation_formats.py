@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from lutra.host.activation_formats import FORMATS, NUMBER_TYPES, format_activations
+from lutra.host.activation_formats import BIPOLAR, FORMATS, NUMBER_TYPES, format_activations
 from lutra.host.errors import DtypeError, RangeError, ShapeError, UnsupportedFormatError
 from lutra.host.formats.registry import ACTIVATIONS
 
@@ -52,6 +52,13 @@ def test_reals_are_off_by_no_more_than_said(format, x):
         assert np.array_equal(acts.values, acts.values.astype(np.float32).astype(kind))
         if kind.itemsize == 2:
             assert np.array_equal(acts.values, x.astype(np.float32).astype(kind))
+    elif format in BIPOLAR:
+        top = (1 << BIPOLAR[format]) - 1
+        assert (acts.values & 1).all()
+        assert np.abs(acts.values).max() <= top
+        assert (acts.errors == acts.scales[:, None] * (1 + 2.0**-14)).all()
+        assert not acts.reals[~x.any(1)].any()
+        return  # no code is 0, and a row of zeros has a scale of 0
     else:
         bits = 8 if format == "uint8" else int(format[3:])
         low = 0 if format == "uint8" else 1 - (1 << bits - 1)
@@ -82,6 +89,12 @@ def test_integers_are_taken_as_they_are():
     assert format_activations(np.array([[0, 255]], np.uint8), "uint8").zero_points.tolist() == [0]
     with pytest.raises(RangeError, match="from -8 to 7 for int4"):
         format_activations(x * 2, "int4")
+    odd = np.array([[-255, -1, 1, 255]])
+    assert np.array_equal(format_activations(odd, "bipolar8").values, odd)
+    with pytest.raises(RangeError, match="odd integers from -3 to 3 for bipolar2"):
+        format_activations(np.array([[1, 2]]), "bipolar2")
+    with pytest.raises(RangeError, match="from -15 to 15 for bipolar4"):
+        format_activations(odd, "bipolar4")
     with pytest.raises(RangeError, match="from 0 to 255"):
         format_activations(x, "uint8")
 

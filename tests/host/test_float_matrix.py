@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lutra.host.accelerator import Accelerator
-from lutra.host.activation_formats import FORMATS, NUMBER_TYPES, format_activations
+from lutra.host.activation_formats import BIPOLAR, FORMATS, NUMBER_TYPES, format_activations
 from lutra.host.block_scaling import block_scaled
 from lutra.host.errors import UnsupportedFormatError
 from lutra.host.float_matrix import FloatMatrix
+from lutra.host.formats.codebook import from_bipolar
 from lutra.host.quantized_matrix import QuantizedMatrix
 from lutra.hw.config import Config
 
@@ -113,6 +114,39 @@ def test_unsigned_integers_are_exact(pe):
     x = rng.integers(0, 256, (3, 50)).astype(np.uint8)
     y = FloatMatrix(device(pe, 8), weights).matmul(x, format="uint8")
     assert np.array_equal(y, (x.astype(np.int64) @ weights.integers().T).astype(np.float32))
+
+
+@pytest.mark.parametrize("pe", SHAPES)
+@pytest.mark.parametrize("format", BIPOLAR)
+def test_bipolar_integers_are_exact(pe, format):
+    rng = np.random.default_rng(3)
+    weights = weights_of(rng, 7, 50, scaled=False)
+    x = 2 * rng.integers(0, 1 << BIPOLAR[format], (3, 50)) + 1 - (1 << BIPOLAR[format])
+    y = FloatMatrix(device(pe, 8), weights).matmul(x, format=format)
+    assert np.array_equal(y, (x @ weights.integers().T).astype(np.float32))
+
+
+def test_bipolar_on_xnor_hardware_costs_planes_times_planes():
+    """w2 (bipolar) times bipolar activations on the compiled array, every width."""
+    config = Config(
+        name="xnor", pe="bitserial", popcount="xnor", lanes=4, tables=2, lookup_group=4, axi_bits=32
+    )
+    rng, busy = np.random.default_rng(4), {}
+    every = np.arange(256)[:, None] >> np.arange(8) & 1  # all operands of one K block
+    codes = rng.integers(0, 4, (9, 70)).astype(np.uint8)
+    weights = from_bipolar(codes, 2)
+    with Accelerator.open("sim", config=config, memory_bytes=1 << 22) as on:
+        matrix = FloatMatrix(on, weights)
+        for format, bits in BIPOLAR.items():
+            top = (1 << bits) - 1
+            x = 2 * rng.integers(0, 1 << bits, (2, 70)) - top
+            wanted = x @ (2 * codes.astype(np.int64) - 3).T
+            assert np.array_equal(matrix.matmul(x, format=format), wanted.astype(np.float32))
+            busy[bits] = on.counters["array_busy"]
+        single = FloatMatrix(on, from_bipolar(every.astype(np.uint8), 1))
+        signs = 2 * every - 1
+        assert np.array_equal(single.matmul(signs, format="bipolar1"), signs @ signs.T)
+    assert [busy[bits] // busy[1] for bits in busy] == list(busy)
 
 
 def test_what_a_device_lacks_is_said():

@@ -205,8 +205,9 @@ def test_command(tmp_path: Path):
     assert text.exit_code == 0, text.output
     assert "golden against integer sums" in text.output
     listed = json.loads(runner.invoke(app, ["--filter", "add.fp4.*", "--json", *common]).stdout)
-    assert [c["weights"] for c in listed["combinations"]] == ["fp4"] * 3
+    count = len(VARIANTS["add"].activations)
+    assert [c["weights"] for c in listed["combinations"]] == ["fp4"] * count
     values = {row["name"]: row["value"] for row in listed["results"]}
-    assert values["grid.combinations"] == values["grid.passed"] == 3
+    assert values["grid.combinations"] == values["grid.passed"] == count
     wrong = runner.invoke(app, ["--device", "fpga", *common[2:]])
     assert isinstance(wrong.exception, LutraError)

@@ -122,6 +122,10 @@ class ComputeBench:
             if accepted:
                 break
         ctx.set(port.valid, 0)
+        for _ in range(4):
+            if ctx.get(port.data_valid):
+                break
+            await ctx.tick()
         assert ctx.get(port.data_valid) == 1
         word = ctx.get(port.data)
         values = np.zeros((c.lanes, c.rows), np.int64)

@@ -58,8 +58,9 @@ def test_sim_plane_accumulator(config: Config) -> None:
                 ctx.set(dut.control.first, plane == 0)
                 ctx.set(dut.control.shift, shift)
                 ctx.set(dut.control.negative, negative)
-                await ctx.tick()
+                await ctx.tick()  # control comes a cycle earlier
                 ctx.set(dut.control.valid, 0)
+                await ctx.tick()
                 for _ in range(int(rng.integers(0, 2))):
                     await ctx.tick()
                 assert [ctx.get(dut.acc[i]) for i in range(len(acc))] == list(acc)
@@ -107,11 +108,13 @@ def test_sim_rescale(config: Config) -> None:
                 ctx.set(dut.acc[i], int(value))
             for row in range(config.rows):
                 ctx.set(dut.rows[row].sum_x, int(sum_x[row]))
+            await ctx.tick().repeat(2)  # parameters come two cycles earlier, rows one
             ctx.set(dut.valid, 1)
             await ctx.tick()
             ctx.set(dut.valid, 0)
-            assert ctx.get(dut.out_valid) == 0
-            await ctx.tick()
+            for _ in range(dut.latency - 1):
+                assert ctx.get(dut.out_valid) == 0
+                await ctx.tick()
             assert ctx.get(dut.out_valid) == 1
             got = [ctx.get(dut.values[i]) for i in range(acc.size)]
             assert got == list(expected.ravel())
@@ -128,12 +131,11 @@ def test_sim_partial_sums(config: Config, full_rate: bool) -> None:
     model: dict[int, np.ndarray] = {}
 
     async def bench(ctx):
-        pending = None  # what was prefetched in the cycle before
-        previous = -1
+        pending = [None] * (1 + dut.registers)  # what was prefetched, the oldest first
         for step in range(200):
             wanted = full_rate or rng.integers(0, 2)
             address = int(rng.integers(0, 4))
-            if wanted and address != previous:
+            if wanted and all(p is None or p[0] != address for p in pending):
                 clear = int(address not in model or rng.integers(0, 8) == 0)
                 ctx.set(dut.prefetch, 1)
                 ctx.set(dut.address, address)
@@ -142,18 +144,17 @@ def test_sim_partial_sums(config: Config, full_rate: bool) -> None:
             else:
                 ctx.set(dut.prefetch, 0)
                 upcoming = None
-            ctx.set(dut.valid, pending is not None)
-            if pending:
+            ctx.set(dut.valid, pending[0] is not None)
+            if pending[0]:
                 value = rng.integers(-1000, 1000, shape)
                 for i, v in enumerate(value.ravel()):
                     ctx.set(dut.values[i], int(v))
-                at, cleared = pending
+                at, cleared = pending[0]
                 model[at] = value if cleared else model[at] + value
             await ctx.tick()
             assert ctx.get(dut.overflow) == 0
-            previous = upcoming[0] if upcoming else -1
-            pending = upcoming
-            if not full_rate and step % 7 == 0 and not upcoming and model:
+            pending = [*pending[1:], upcoming]
+            if not full_rate and step % 7 == 0 and not any(pending) and model:
                 ctx.set(dut.valid, 0)
                 ctx.set(dut.prefetch, 0)
                 await ctx.tick()
@@ -163,6 +164,7 @@ def test_sim_partial_sums(config: Config, full_rate: bool) -> None:
                 assert ctx.get(dut.store.ready) == 1
                 await ctx.tick()
                 ctx.set(dut.store.valid, 0)
+                await ctx.tick().repeat(dut.registers)
                 assert ctx.get(dut.store.data_valid) == 1
                 got = [
                     [
@@ -192,6 +194,7 @@ def test_sim_partial_sums_overflow_at_both_ends() -> None:
                 ctx.set(dut.clear, step == 0)
                 await ctx.tick()
                 ctx.set(dut.prefetch, 0)
+                await ctx.tick().repeat(dut.registers)
                 ctx.set(dut.values[2], sign * most)
                 ctx.set(dut.valid, 1)
                 await ctx.tick()

@@ -73,4 +73,5 @@ def test_sim_full_rate() -> None:
     async def get(ctx) -> None:
         await stream_get(ctx, dut.bursts, count + count // 2)
 
-    simulate(dut, put, get, cycles=count + count // 2 + 4)
+    # A cycle between two requests, in which the next one is taken.
+    simulate(dut, put, get, cycles=2 * count + count // 2 + 4)

@@ -27,6 +27,11 @@ def test_bits_for(values: int, bits: int) -> None:
         ({"lanes": 2000}, "lanes must be from 1 to 1024, not 2000"),
         ({"tables": 0}, "tables must be from 1 to 256, not 0"),
         ({"lookup_group": 1}, "lookup_group must be from 2 to 6, not 1"),
+        ({"lookup_group": 7}, "lookup_group must be from 2 to 6, not 7"),
+        (
+            {"lookup_group": 11, "table_storage": "bram", "table_banks": 1},
+            "lookup_group must be from 2 to 10, not 11",
+        ),
         ({"max_shift": 8}, "max_shift must be from 1 to 7, not 8"),
         ({"scale_bits": 17}, "scale_bits must be from 0 to 16, not 17"),
         ({"axi_bits": 48}, "axi_bits must be 32, 64, ... or 1024, not 48"),
@@ -46,6 +51,41 @@ def test_bits_for(values: int, bits: int) -> None:
             },
             "act_depth must be at least the 32 words of a bus beat, not 16",
         ),
+        ({"device": "ice40"}, "device must be one of"),
+        (
+            {"device": "ecp5"},
+            "device must be 'generic' for table_storage = 'registers', not 'ecp5'",
+        ),
+        (
+            {"pe": "mac", "table_storage": "lutram"},
+            "table_storage must be 'registers' for pe = 'mac', not 'lutram'",
+        ),
+        ({"table_banks": 3}, "table_banks must be from 1 to 2, not 3"),
+        (
+            {"device": "ecp5", "table_storage": "lutram", "lookup_group": 5},
+            r"table_banks must be such that 32 entries fit the 16 of an ecp5 memory .*, not 2",
+        ),
+        (
+            {"device": "xc7", "table_storage": "lutram", "table_form": "full", "lookup_group": 5},
+            "table_banks must be such that 64 entries fit the 32 of an xc7 memory",
+        ),
+        ({"table_storage": "bram"}, "table_banks must be 1 for table_storage = 'bram', not 2"),
+        ({"table_form": "third"}, "table_form must be one of"),
+        ({"table_form": "full", "table_bits": 8}, "table_bits must be 0 for table_form = 'full'"),
+        ({"table_feed": "drip"}, "table_feed must be one of"),
+        (
+            {"table_feed": "stream"},
+            "table_feed must be 'block' for table_storage = 'registers', not 'stream'",
+        ),
+        (
+            {"table_feed": "stream", "table_storage": "lutram"},
+            "axi_bits must be a divisor of the 64 bits of one activation for each table and row",
+        ),
+        (
+            {"table_feed": "stream", "table_storage": "lutram", "table_bits": 8},
+            "table_feed must be 'block' with table_bits or act_exponent_bits, not 'stream'",
+        ),
+        ({"group_zeros": 0}, "group_zeros must be from 1 to 1, not 0"),
         ({"tree_pipeline": -1}, "tree_pipeline must be from 0 to 8, not -1"),
     ],
 )

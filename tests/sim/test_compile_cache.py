@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lutra.sim.compile_cache import Build, cache_folder, cached_build
+from lutra.gen.cache import cache_folder
+from lutra.sim.compile_cache import Build, cached_build
 from lutra.sim.toolchain import ToolError
 
 BUILD = Build(

@@ -31,4 +31,6 @@ def test_entries_are_in_the_order_of_the_hardware():
     x = np.array([[1, 10, 100, 1000]])
     config = Config(lookup_group=4)
     np.testing.assert_array_equal(x @ table_digits(config).T, build_table(x))
-    assert table_digits(Config(pe="lut3", lookup_group=3)).tolist() == [*map(list, ternary_order())]
+    for form in ("half", "full"):
+        config = Config(pe="lut3", lookup_group=3, table_form=form)
+        assert table_digits(config).tolist() == [*map(list, ternary_order(config))]

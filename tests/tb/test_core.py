@@ -9,8 +9,11 @@ from lutra.host.regression import record_cases, run_regression
 from lutra.sim.case import Case
 from lutra.sim.errors import RegressionError
 
+#: Presets but for those that fill a device, whose tiny versions stand for them.
+SMALL = [name for name in preset_names() if load_config(name).plane_macs_per_cycle <= 1024]
 
-@pytest.mark.parametrize("name", preset_names())
+
+@pytest.mark.parametrize("name", SMALL)
 def test_regression(name: str, tmp_path: Path):
     assert run_regression(load_config(name), tmp_path) >= 26
 

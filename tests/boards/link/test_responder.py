@@ -230,6 +230,8 @@ def test_sim_overflow_is_counted_and_forgotten() -> None:
         data = [bytes([i]) * 208 for i in range(5)]
         for i in range(5):
             await bench.send(ctx, stuff(pack_header(Command.WRITE_MEMORY, i + 1, 208, 0) + data[i]))
+            if i == 0:
+                await ctx.tick().repeat(2000)
         bench.line_stall = 0.0
         await ctx.tick().repeat(3000)
         replies = Unstuffer().feed(bytes(bench.received))

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from lutra.host.errors import DtypeError, RangeError, ShapeError, UnsupportedFormatError
+from lutra.host.errors import DtypeError, LutraError, RangeError, ShapeError, UnsupportedFormatError
+from lutra.host.formats.adaptive import AdaptiveMatrix
 from lutra.host.formats.codebook import from_integers
 from lutra.host.formats.composite import CompositeMatrix, Part
 from lutra.host.formats.mixed_widths import from_rows, quantize_mixed
@@ -34,6 +35,32 @@ def test_rows_columns_and_exponents():
     assert loaded.counters["array_busy"] > 0
     assert loaded.shape == (20, 50)
     loaded.free()
+
+
+def test_the_accelerator_takes_composites_like_any_matrix():
+    rng = np.random.default_rng(4)
+    weights = rng.integers(-8, 8, (9, 30))
+    matrix = CompositeMatrix((9, 30), [
+        Part(matrix=from_integers(weights[:6], 4), rows=np.arange(6)),
+        Part(matrix=from_integers(weights[6:], 4), rows=np.arange(6, 9)),
+    ])  # fmt: skip
+    on, x = device(), acts(1, 2, 30)
+    loaded = on.load(matrix)
+    assert np.array_equal(on.matmul(x, loaded), x @ weights.T)
+    assert on.counters == loaded.counters
+    assert on.counters["array_busy"] > 0
+    with pytest.raises(UnsupportedFormatError, match="exponents must be None for a LoadedComp"):
+        on.matmul(x, loaded, exponents=np.zeros((2, 1), np.int64))
+    with pytest.raises(LutraError, match="this accelerator"):
+        device("add").matmul(x, loaded)
+    adaptive = on.load(AdaptiveMatrix(from_integers(weights, 4)))
+    assert np.array_equal(on.matmul(x, adaptive), x @ weights.T)
+    for there in (loaded, adaptive):
+        there.free()
+    with pytest.raises(DtypeError, match="QuantizedMatrix, not CompositeMatrix"):
+        on.load(matrix, image=on.load(from_integers(weights, 4)))  # pyright: ignore
+    with pytest.raises(DtypeError, match="QuantizedMatrix, not list"):
+        on.load([1])  # pyright: ignore
 
 
 @pytest.mark.parametrize("pe", PES)

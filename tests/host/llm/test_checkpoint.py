@@ -97,7 +97,7 @@ def test_truncation_anywhere_is_named(written: Path, tmp_path: Path) -> None:
     path = tmp_path / "short.gguf"
     for size in [*range(0, 400, 7), *range(400, len(data), len(data) // 40), len(data) - 40]:
         path.write_bytes(data[:size])
-        with pytest.raises(CheckpointError, match="truncated in"):
+        with pytest.raises(CheckpointError, match=r"truncated in|must not be empty"):
             load_checkpoint(path)
 
 
@@ -118,7 +118,7 @@ def test_one_wrong_byte_is_harmless_or_named(
     ("old", "new", "message"),
     [
         (b"GGUF", b"GGML", r"begins with b'GGML'; a GGUF begins with b'GGUF'"),
-        (b"GGUF\x03", b"GGUF\x02", "version 2; version 3 is supported"),
+        (b"GGUF\x03", b"GGUF\x01", "version must be 2 or 3, not 1"),
         (text("bitnet"), text("llamas"), "architecture 'llamas'; 'bitnet' expected"),
         (text("gpt2"), text("bert"), "tokenizer 'bert'; 'gpt2' expected"),
         (b"squared-relu", b"squared-silu", "layout .*squared-silu"),
@@ -176,7 +176,7 @@ def test_false_counts(written: Path, tmp_path: Path, place: int) -> None:
 def test_false_array_length(written: Path, tmp_path: Path) -> None:
     old = key("tokenizer.ggml.token_type") + struct.pack("<IIQ", 9, 5, 512)
     new = key("tokenizer.ggml.token_type") + struct.pack("<IIQ", 9, 5, 1 << 40)
-    with pytest.raises(CheckpointError, match="at most 262144"):
+    with pytest.raises(CheckpointError, match=r"truncated in the value of .*token_type"):
         load_checkpoint(damaged(written, tmp_path, old, new))
 
 

@@ -1,0 +1,1 @@
+"""Area, delay and switching energy in the cells of a liberty file."""

@@ -1,0 +1,1 @@
+"""Density study: whole arrays of every element at equal throughput, on every target."""

@@ -1,0 +1,110 @@
+"""Points of the study: one configuration of one element on one target, at a given throughput."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ...gen.config_names import canonical_toml
+from ...hw.config import Config
+from ..synthesis.throughput import planes_per_weight
+
+__all__ = ["ELEMENTS", "Point", "array_config", "shapes"]
+
+#: Elements that the study compares, and what they are there called.
+ELEMENTS = {
+    "lut": "lookup",
+    "lut3": "native ternary lookup",
+    "add": "adder",
+    "bitserial": "bit-serial",
+    "shiftadd": "shift-add",
+    "mac": "multiplier",
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """What to measure.
+
+    Attributes
+    ----------
+    target : str
+        See `targets.TARGETS`.
+    config : Config
+    weight : str
+        ``"1"``, ``"1.58"``, ``"2"``, ...: on which line of the study it lies.
+    variant : str
+        Of an element that has some, see `competitors.VARIANTS`.
+    seed : int
+        Of place and route, where the target has any.
+    """
+
+    target: str
+    config: Config
+    weight: str
+    variant: str = ""
+    seed: int = 1
+
+    @property
+    def text(self) -> str:
+        """Everything that distinguishes points, as text."""
+        return (
+            f"target = {self.target}\nweight = {self.weight}\nvariant = {self.variant}\n"
+            f"seed = {self.seed}\n{canonical_toml(self.config)}"
+        )
+
+
+def array_config(pe: str, weight: str, act_bits: int, **fields: Any) -> Config:
+    """Configuration of an array built for one width of weights, and no wider.
+
+    Integers of `weight` bits, or ternary weights (``"1.58"``): one trit on `lut3`, two planes or a
+    two-bit digit on other elements. `fields` give the shape and whatever else differs.
+
+    The zero point is one for the whole matrix and there is no group scale (``group_zeros = 0``,
+    ``scale_bits = 0``) unless `fields` say otherwise: a multiplier an output costs every element
+    the same, and hides what they differ in.
+    """
+    bits = 2 if weight == "1.58" else int(weight)
+    basic: Mapping[str, Any] = {
+        "pe": pe,
+        "weight_bits": bits,
+        "max_weight_bits": bits,
+        "act_bits": act_bits,
+        "scale_bits": 0,
+        "group_zeros": 0,
+        "psum_bits": 64,
+        "axi_bits": 32,
+        "max_shift": 1,
+    }
+    if pe == "lut3":
+        basic = {**basic, "lookup_group": 3}
+    elif pe != "lut":
+        basic = {**basic, "lookup_group": 1}
+    config = Config(**{**basic, **fields})
+    shape = f"m{config.rows}n{config.lanes}u{config.tables}l{config.lookup_group}"
+    return replace(config, name=f"{pe}_w{weight}a{act_bits}_{shape}")
+
+
+def shapes(
+    pe: str, weight: str, act_bits: int, macs: int, *, groups: tuple[int, ...] = (2, 3, 4, 5)
+) -> Iterator[Config]:
+    """All shapes of an element that do `macs` whole MACs a cycle, within a few percent.
+
+    Rows are 1, 2 and 4, lanes powers of two; what is left is the K block, cut into lookup groups of
+    each size in `groups` for `lut`.
+    """
+    for group in groups if pe == "lut" else (3,) if pe == "lut3" else (1,):
+        bits = {} if pe in ("lut3",) else {"lookup_group": group}
+        for rows in (1, 2, 4):
+            for lanes in (4, 8, 16, 32, 64, 128, 256):
+                probe = array_config(pe, weight, act_bits, rows=rows, lanes=lanes, tables=8, **bits)
+                wanted = macs * planes_per_weight(probe) / (rows * lanes * group)
+                tables = round(wanted)
+                if 1 <= tables <= 256 and abs(tables / wanted - 1) < 0.04:
+                    try:
+                        yield array_config(
+                            pe, weight, act_bits, rows=rows, lanes=lanes, tables=tables, **bits
+                        )
+                    except ValueError:  # wider than partial sums may be
+                        continue

@@ -1,0 +1,1 @@
+"""From a board's top to its bitstream: synthesis, place-and-route, packing, reports."""

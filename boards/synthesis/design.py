@@ -1,0 +1,198 @@
+# amaranth: UnusedElaboratable=no
+"""A board's top as files and commands for the tools that follow."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...gen.elaborate import TOP
+from ...hw.config import Config
+from ..registry import Board
+from ..top import BoardTop
+from .collisions import loose_collisions
+from .yosys import plain_names
+
+__all__ = ["Command", "Design", "adapted_plan", "prepare_design", "product_name"]
+
+#: Verilog's own names with any characters; expressions have brackets, too.
+_ESCAPED = re.compile(r"\\\S+")
+
+_INVOCATION = re.compile(r'"\$(\w+)" (.*)')
+
+# What synthesis is told beyond Amaranth's own scripts.
+_SYNTH_OPTIONS = {"ice40": "-dsp"}
+
+#: Chips with memory in their package, as the open tools know the die inside.
+_GOWIN_DIES = {"GW2AR-18C": "GW2A-18C"}
+
+#: The bitstream's ending.
+_PRODUCTS = {"ecp5": ".bit", "ice40": ".bin", "gowin": ".fs", "xc7": ".bit"}
+
+
+@dataclass(frozen=True)
+class Command:
+    """One call of a tool: its variable (see `tools.TOOLS`) and its arguments."""
+
+    tool: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """Everything that a bitstream depends on but the tools' releases and the seed.
+
+    Attributes
+    ----------
+    board : Board
+    config : Config
+    memory : str
+        For people.
+    device : str
+        Part, package and speed grade.
+    clock_hz : float
+        What the board's clock will be.
+    files : mapping of str to str
+        Netlist to be and constraints, by name.
+    script : tuple of str
+        Commands for Yosys.
+    netlist : str
+        File that they write.
+    place, pack : Command, optional
+        None where the vendor's tools follow (7-series).
+    """
+
+    board: Board
+    config: Config
+    memory: str
+    device: str
+    clock_hz: float
+    files: Mapping[str, str]
+    script: tuple[str, ...]
+    netlist: str
+    place: Command | None
+    pack: Command | None
+
+    @property
+    def name(self) -> str:
+        """For people, such as ``"w2a8 on ulx3s_85f"``."""
+        return f"{self.config.name} on {self.board.name}"
+
+    @property
+    def product(self) -> str:
+        """Name of the bitstream."""
+        return product_name(self.board)
+
+    def key(self, *more: str) -> str:
+        """Hash of files and commands, and of what else is given."""
+        parts = [f"{name}\0{text}" for name, text in sorted(self.files.items())]
+        parts += self.script
+        for command in (self.place, self.pack):
+            parts += [command.tool, *command.arguments] if command else ["none"]
+        return hashlib.sha256("\0".join([*parts, *more]).encode()).hexdigest()[:32]
+
+
+def product_name(board: Board) -> str:
+    """File name of a board's bitstream."""
+    return TOP + _PRODUCTS[board.family]
+
+
+def prepare_design(
+    board: str | Board,
+    config: str | Path | Config | None = None,
+    *,
+    memory: str | None = None,
+    clock_hz: float | None = None,
+    baud: int | None = None,
+) -> Design:
+    """Elaborate a board's top; parameters and errors are those of `BoardTop`."""
+    top = BoardTop(board, config, memory=memory, clock_hz=clock_hz, baud=baud)
+    family = top.board.family
+    options = {"synth_opts": _SYNTH_OPTIONS[family]} if family in _SYNTH_OPTIONS else {}
+    plan = top.prepare(TOP, emit_src=False, **options)
+    return Design(
+        board=top.board,
+        config=top.config,
+        memory=str(top.memory),
+        device=_device(top.platform),
+        clock_hz=top.clock_hz,
+        **adapted_plan(plan, top.clock_hz),
+    )
+
+
+def adapted_plan(plan: Any, clock_hz: float) -> dict[str, Any]:
+    """What `Design` takes of one of Amaranth's build plans (``BuildPlan``): files and commands."""
+    files = {
+        name: text if isinstance(text, str) else text.decode()
+        for name, text in plan.files.items()
+        if name.endswith((".il", ".v", ".lpf", ".pcf", ".cst", ".xdc", ".tcl"))
+        and not name.endswith(".debug.v")
+    }
+    if source := files.get(f"{TOP}.il"):
+        files[f"{TOP}.il"] = loose_collisions(plain_names(source))
+    if source := files.get(f"{TOP}.v"):
+        files[f"{TOP}.v"] = _ESCAPED.sub(lambda name: plain_names(name[0]), source)
+    if f"{TOP}.ys" not in plan.files:  # 7-series: place-and-route is the vendor's
+        script = (
+            f"read_verilog {TOP}.v",
+            f"synth_xilinx -family xc7 -flatten -top {TOP}",
+            f"write_json {TOP}.json",
+        )
+        return {"files": files, "script": script, "netlist": f"{TOP}.json", "place": None,
+                "pack": None}  # fmt: skip
+    calls = _invocations(plan.files[f"build_{TOP}.sh"])
+    place = next(call for call in calls if call.tool.startswith("NEXTPNR_"))
+    pack = calls[calls.index(place) + 1]
+    netlist = next(a for a in place.arguments if a.endswith(".json"))
+    if pack.tool == "GOWIN_PACK":
+        pack = Command(pack.tool, tuple(_GOWIN_DIES.get(a, a) for a in pack.arguments))
+    return {
+        "files": files,
+        "script": _commands(plan.files[f"{TOP}.ys"]),
+        "netlist": netlist,
+        "place": _adapted(place, clock_hz),
+        "pack": pack,
+    }
+
+
+def _commands(script: str | bytes) -> tuple[str, ...]:
+    text = script if isinstance(script, str) else script.decode()
+    lines = (line.strip() for line in text.splitlines())
+    return tuple(" ".join(line.split()) for line in lines if line and not line.startswith("#"))
+
+
+def _invocations(script: str | bytes) -> list[Command]:
+    """The tools that Amaranth's build script calls, and with what."""
+    text = script if isinstance(script, str) else script.decode()
+    found = filter(None, map(_INVOCATION.match, text.splitlines()))
+    return [Command(call[1], tuple(shlex.split(call[2]))) for call in found]
+
+
+def _adapted(call: Command, clock_hz: float) -> Command:
+    """Without what hides the log; for the present tool where Amaranth knows its predecessor."""
+    arguments = list(call.arguments)
+    arguments.remove("--quiet")
+    at = arguments.index("--log")
+    del arguments[at : at + 2]
+    if call.tool == "NEXTPNR_GOWIN":
+        for option in ("--family", "--cst"):
+            at = arguments.index(option)
+            value = _GOWIN_DIES.get(arguments[at + 1], arguments[at + 1])
+            arguments[at : at + 2] = ["--vopt", f"{option[2:]}={value}"]
+    # For clocks without a constraint of their own; a missed one is for the caller to judge.
+    arguments += ["--freq", f"{clock_hz / 1e6:g}", "--timing-allow-fail", "--report", "timing.json"]
+    return Command(call.tool, tuple(arguments))
+
+
+def _device(platform: object) -> str:
+    part = getattr(platform, "part", None)
+    if part:
+        return str(part)
+    device, package = getattr(platform, "device", ""), getattr(platform, "package", "")
+    speed = getattr(platform, "speed", "")
+    return "-".join(str(part) for part in (device, speed, package) if part)

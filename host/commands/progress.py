@@ -1,0 +1,30 @@
+"""A progress bar on the error stream, for work that goes through items by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+__all__ = ["matrices_progress"]
+
+
+@contextmanager
+def matrices_progress(what: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Show ``what``, the item in work, and how many there are; the bar vanishes at the end.
+
+    Yields
+    ------
+    callable
+        To be called with the item's name, its number from 0 on, and their number.
+    """
+    columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}")
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(name: str, number: int, count: int) -> None:
+            bar.update(task, description=name, completed=number, total=count)
+
+        yield show

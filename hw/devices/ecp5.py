@@ -1,0 +1,138 @@
+"""Lattice ECP5: carry chains of CCU2C, tables in TRELLIS_DPR16X4.
+
+Half a CCU2C is a four-input table Z(A, B, C, D) on the carry chain:
+
+    S = Z ^ carry_in        carry_out = carry_in if Z else G,   G = Z(A, B, 0, 0)
+
+(Lattice, ECP5 and ECP5-5G Family Data Sheet, FPGA-DS-02012, ripple mode; the parameters are those
+of Project Trellis). With D tied to 1 the half with D = 0 is free to hold G, so that adding or
+subtracting takes one half a bit, and one more for the carry that enters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Signal, Value
+
+from .device import Device
+
+__all__ = ["ECP5"]
+
+# Z at D = 0 is in the low eight bits of INIT, A is the lowest address bit.
+_ADD = 0x96AA  # Z = A ^ B ^ C, G = A: A + B, or A - B where C
+_CARRY = 0x000A  # Z = 0, G = A: carries A
+_PARITY_CARRY = 0x470F  # Z = ~(A if B else C), G = 1: carries (A if B else C), where none comes in
+
+_Half = tuple[int, Value, Value, Value, Value]
+_ONE = Const(1, 1)
+
+
+class ECP5(Device):
+    """Cells of the ECP5."""
+
+    cells = "cells_ecp5.v"
+
+    def add(
+        self,
+        m: Module,
+        operands: Sequence[Value],
+        *,
+        bits: int,
+        name: str,
+        subtract: Value | None = None,
+        parities: Sequence[Value] | None = None,
+        keep: Value | None = None,
+    ) -> Value:
+        a, b = (_extended(operand, bits) for operand in operands)
+        minus = Const(0, 1) if subtract is None else subtract
+        halves: list[_Half] = []
+        if parities is not None:
+            halves = [(_PARITY_CARRY, parities[0], parities[1], minus, _ONE)]
+        elif subtract is not None:
+            halves = [(_CARRY, minus, _ONE, _ONE, _ONE)]
+        skipped = len(halves)
+        gate = _ONE if keep is None else keep  # without it, Z and G are both A
+        halves += [(_ADD, a[i], b[i], minus, gate) for i in range(bits)]
+        return _chain(m, halves, name=name)[skipped : skipped + bits].as_signed()
+
+    def copies(self, m: Module, value: Value, count: int, *, name: str) -> list[Value]:
+        copies = []
+        for k in range(count):
+            copy = Signal(value.shape(), name=f"{name}_{k}")
+            for i in range(len(value)):
+                m.submodules[f"{name}_{k}_{i}"] = Instance(
+                    "TRELLIS_FF",
+                    p_GSR="DISABLED",
+                    p_CEMUX="1",
+                    p_CLKMUX="CLK",
+                    p_LSRMUX="LSR",
+                    p_REGSET="RESET",
+                    i_CLK=ClockSignal(),
+                    i_LSR=Const(0, 1),
+                    i_DI=value[i],
+                    o_Q=copy[i],
+                )
+            copies.append(copy)
+        return copies
+
+    def table(
+        self,
+        m: Module,
+        *,
+        depth: int,
+        name: str,
+        write: Value,
+        write_address: Value,
+        write_data: Value,
+        read_address: Value,
+    ) -> Value:
+        width = len(write_data)
+        data = Signal(-(-width // 4) * 4, name=f"{name}_data")
+        for i in range(0, width, 4):
+            m.submodules[f"{name}_{i}"] = Instance(
+                "TRELLIS_DPR16X4",
+                i_DI=_filled(write_data[i : i + 4], 4),
+                i_WAD=_filled(write_address, 4),
+                i_WRE=write,
+                i_WCK=ClockSignal(),
+                i_RAD=_filled(read_address, 4),
+                o_DO=data[i : i + 4],
+            )
+        return data[:width]
+
+
+def _extended(value: Value, bits: int) -> Value:
+    wide = Cat(value, value[-1].replicate(max(0, bits - len(value))))
+    return wide[:bits]
+
+
+def _filled(value: Value, bits: int) -> Value:
+    return Cat(value, Const(0, bits - len(value))) if len(value) < bits else value
+
+
+def _chain(m: Module, halves: list[_Half], *, name: str) -> Signal:
+    """The sum bits of a carry chain, lowest first."""
+    if len(halves) % 2:
+        halves = [*halves, (_ADD, *[Const(0, 1)] * 3, _ONE)]
+    sums = Signal(len(halves), name=f"{name}_s")
+    # A signal a carry: bits of one vector would look like a loop to a simulator.
+    carry: Value = Const(0, 1)
+    for i in range(0, len(halves), 2):
+        (init0, a0, b0, c0, d0), (init1, a1, b1, c1, d1) = halves[i : i + 2]
+        following = Signal(name=f"{name}_c{i}")
+        m.submodules[f"{name}_{i}"] = Instance(
+            "CCU2C",
+            p_INIT0=Const(init0, 16),
+            p_INIT1=Const(init1, 16),
+            p_INJECT1_0="NO",
+            p_INJECT1_1="NO",
+            i_CIN=carry,
+            i_A0=a0, i_B0=b0, i_C0=c0, i_D0=d0,
+            i_A1=a1, i_B1=b1, i_C1=c1, i_D1=d1,
+            o_S0=sums[i],
+            o_S1=sums[i + 1],
+            o_COUT=following,
+        )  # fmt: skip
+        carry = following
+    return sums

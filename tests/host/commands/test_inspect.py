@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import json
+
+from typer.testing import CliRunner
+
+from lutra.host.cli import app
+from lutra.host.llm import SHIPPED
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(app, ["inspect", *arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_lists_without_reading():
+    rows = {row["name"]: row for row in json.loads(run(str(SHIPPED), "--json"))["tensors"]}
+    assert rows["token_embd.weight"] == {
+        "name": "token_embd.weight", "type": "F16", "shape": [1024, 256], "bytes": 524288,
+        "becomes": "array",
+    }  # fmt: skip
+    assert rows["blk.0.ffn_up.weight"]["becomes"] == "2 bits / 256"
+    assert "max_error" not in rows["blk.0.ffn_up.weight"]
+
+
+def test_errors_are_measured():
+    options = (str(SHIPPED), "--errors", "--match", "ffn_up")
+    (row, *_), text = json.loads(run(*options, "--json"))["tensors"], run(*options)
+    assert (row["planes"], row["max_error"], row["bound"]) == ([2], 0, 0)
+    assert "2 planes" in text
+    assert "token_embd" not in text
