@@ -7,11 +7,10 @@ from operator import or_
 
 import numpy as np
 from amaranth.hdl import Module, Value
-from amaranth.lib import data, stream
-from amaranth.lib.wiring import Component, In, Out, connect, flipped
+from amaranth.lib.wiring import Component, connect, flipped
 
 from .cell_tables import OneHot
-from .float16_shape import Float16Shape, float_tree, tree_sum
+from .float16_shape import Float16Shape, array_ports, float_tree, tree_sum
 from .float16_table import float_table
 from .float16_tables import Float16Tables
 from .float_exact import widen_float
@@ -72,17 +71,7 @@ class Float16LookupArray(Component):
 
     def __init__(self, shape: Float16Shape) -> None:
         self._shape = s = shape
-        sums = data.ArrayLayout(s.sum_bits, s.rows * s.lanes)
-        super().__init__(
-            {
-                "x": In(stream.Signature(16 * s.rows * s.k_block)),
-                "built": Out(1),
-                "advance": In(1),
-                "weights": In(s.lanes * s.k_block),
-                "before": In(sums),
-                "sums": Out(sums),
-            }
-        )
+        super().__init__(array_ports(s, s.lanes * s.k_block))
 
     @property
     def latency(self) -> int:

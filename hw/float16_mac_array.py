@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from amaranth.hdl import Module, Signal, Value
-from amaranth.lib import data, stream
-from amaranth.lib.wiring import Component, In, Out
+from amaranth.lib import data
+from amaranth.lib.wiring import Component
 
-from .float16_shape import Float16Shape, float_tree, tree_sum
+from .float16_shape import Float16Shape, array_ports, float_tree, tree_sum
 from .float_exact import multiply_exactly
 from .float_format import FLOAT16
 from .float_multiplier import multiply_floats
@@ -62,17 +62,7 @@ class Float16MacArray(Component):
 
     def __init__(self, shape: Float16Shape) -> None:
         self._shape = s = shape
-        sums = data.ArrayLayout(s.sum_bits, s.rows * s.lanes)
-        super().__init__(
-            {
-                "x": In(stream.Signature(16 * s.rows * s.k_block)),
-                "built": Out(1),
-                "advance": In(1),
-                "weights": In(data.ArrayLayout(16, s.lanes * s.k_block)),
-                "before": In(sums),
-                "sums": Out(sums),
-            }
-        )
+        super().__init__(array_ports(s, data.ArrayLayout(16, s.lanes * s.k_block)))
 
     @property
     def latency(self) -> int:

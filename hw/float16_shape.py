@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Module, ShapeLike, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
 
 from .adder_tree import tree_levels
 from .config import ConfigError
 from .float_adder import add_floats
 from .float_format import FLOAT16, FLOAT32, FloatFormat
 
-__all__ = ["Float16Shape", "float_tree", "tree_sum"]
+__all__ = ["Float16Shape", "array_ports", "float_tree", "tree_sum"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +79,19 @@ class Float16Shape:
         """Cycles through products or lookups, `float_tree` over `leaves`, and the last adder."""
         adders = tree_levels(leaves) + 1
         return 1 + -(-adders // self.pipeline) if self.pipeline else 1
+
+
+def array_ports(shape: Float16Shape, weights: ShapeLike) -> dict[str, wiring.Member]:
+    """Ports that both arrays have; `weights` is the shape of theirs."""
+    sums = data.ArrayLayout(shape.sum_bits, shape.rows * shape.lanes)
+    return {
+        "x": In(stream.Signature(16 * shape.rows * shape.k_block)),
+        "built": Out(1),
+        "advance": In(1),
+        "weights": In(weights),
+        "before": In(sums),
+        "sums": Out(sums),
+    }
 
 
 def float_tree(

@@ -123,7 +123,9 @@ def load_checkpoint(path: str | os.PathLike[str] = SHIPPED) -> Checkpoint:
     except CheckpointError as error:
         raise CheckpointError(f"{source.name}: {error}") from None
     except (ArchitectureError, ModelFileError, TokenizerError, TernaryRangeError) as error:
-        raise CheckpointError(f"{source.name}: {error}") from error
+        text = str(error)
+        named = text if text.startswith(source.name) else f"{source.name}: {text}"
+        raise CheckpointError(named) from error
 
 
 def _checkpoint(model: Model) -> Checkpoint:

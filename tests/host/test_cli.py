@@ -72,7 +72,7 @@ def test_gen_into_a_folder_from_a_file(tmp_path: Path):
         (["gen", "w2a99"], "ConfigError: act_bits must be from 2 to 16, not 99"),
         (["gen", "none.toml"], "UnknownConfigError: configuration file 'none.toml'"),
         (["tb", "w2b8"], "did you mean w2a8"),
-        (["run", "--model", __file__], "CheckpointError: test_cli.py: the file begins with"),
+        (["run", "--model", __file__], "CheckpointError: test_cli.py must be a .gguf"),
         (["run", "--model", "none.gguf"], "FileNotFoundError"),
         (["bench", "cycles", "--config", "w2b8"], "did you mean w2a8"),
     ],

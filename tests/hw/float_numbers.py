@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
+import itertools
+from collections.abc import Callable
 
-__all__ = ["corners", "random_pairs", "same_numbers", "unsigned"]
+import numpy as np
+from amaranth.hdl import Module, Signal
+
+from lutra.hw.float_format import FloatFormat
+
+from .vector_model import run_vectors
+
+__all__ = ["check_operation", "corners", "random_pairs", "same_numbers", "unsigned"]
 
 
 def unsigned(kind: type) -> type:
@@ -40,3 +48,23 @@ def same_numbers(got: np.ndarray, wanted: np.ndarray, nan: int) -> np.ndarray:
     """Whether `got`, bits, are the floats `wanted` to the last bit; every NaN must be `nan`."""
     bits = wanted.view(unsigned(wanted.dtype.type))
     return got == np.where(np.isnan(wanted), nan, bits)
+
+
+def check_operation(
+    gateware: Callable, numpy: Callable, fmt: FloatFormat, kind: type, *, seed: int
+) -> None:
+    """Compiled gateware of two operands against NumPy: corners by corners, and random pairs."""
+    m = Module()
+    x, y = Signal(fmt.width), Signal(fmt.width)
+    result = gateware(m, x, y, fmt, name="dut")
+    some = corners(kind)
+    some = some[:: max(1, len(some) // 700)]
+    pairs = np.concatenate([
+        np.array(list(itertools.product(some, some))), random_pairs(kind, 600_000, seed)
+    ])  # fmt: skip
+    (got,) = run_vectors(m, {"operands": [x, y]}, [result], {"operands": pairs})
+    floats = pairs.astype(unsigned(kind)).view(kind)
+    with np.errstate(all="ignore"):
+        right = same_numbers(got, numpy(floats[:, 0], floats[:, 1]), fmt.nan)
+    assert right.all(), [f"{a:x} {b:x}: {c:x}" for (a, b), c in
+                         zip(pairs[~right][:5], got[~right][:5], strict=True)]  # fmt: skip
