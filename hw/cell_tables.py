@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 
 from .build_schedule import build_schedule
 from .config import Config
+from .table_ports import table_ports
 
 __all__ = ["CellTables", "OneHot"]
 
@@ -56,20 +57,8 @@ class CellTables(Component):
     latency = 0
 
     def __init__(self, config: Config) -> None:
-        self._config = c = config
-        stored = signed(c.stored_entry_bits - c.parity_bits)
-        super().__init__(
-            {
-                "write": In(1),
-                "write_bank": In(1),
-                "write_index": In(c.index_bits),
-                "entries": In(data.ArrayLayout(signed(c.stored_entry_bits), c.rows * c.tables)),
-                "read_bank": In(1),
-                "indices": In(data.ArrayLayout(c.index_bits, c.lanes * c.tables)),
-                "values": Out(data.ArrayLayout(stored, c.rows * c.lanes * c.tables)),
-                "parities": Out(c.rows * c.tables),
-            }
-        )
+        self._config = config
+        super().__init__(table_ports(config))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

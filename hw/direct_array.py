@@ -29,6 +29,9 @@ class DirectArray(ProcessingElement):
     Latency: see `latency`; one weight word a cycle.
     """
 
+    #: Whether every product of `mac` and `shiftadd` goes through a register of its own.
+    registered_products = True
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         c = self._config
@@ -64,6 +67,7 @@ class DirectArray(ProcessingElement):
 
     def _products(self, m: Module, xs: list, digits: list, name: str) -> list[Signal]:
         c = self._config
+        domain = m.d.sync if self.registered_products else m.d.comb
         products = []
         for k, (x, digit) in enumerate(zip(xs, digits, strict=True)):
             bits = c.act_bits + c.digit_bits
@@ -74,7 +78,7 @@ class DirectArray(ProcessingElement):
                 value = x * digit.as_signed()
             else:
                 value = shift_add_product(x, digit)
-            m.d.sync += product.eq(value)
+            domain += product.eq(value)
             products.append(product)
         return products
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
-from amaranth.lib import data
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import Component, In, Out
+from amaranth.lib.wiring import Component
 
 from .cell_tables import CellTables
 from .config import Config
 from .devices import device_of
+from .table_ports import table_ports
 
 __all__ = ["MemoryTables", "RegisterTables", "create_table_storage"]
 
@@ -36,19 +36,8 @@ class RegisterTables(Component):
     latency = 0
 
     def __init__(self, config: Config) -> None:
-        self._config = c = config
-        entry = signed(c.stored_entry_bits)
-        super().__init__(
-            {
-                "write": In(1),
-                "write_bank": In(1),
-                "write_index": In(c.index_bits),
-                "entries": In(data.ArrayLayout(entry, c.rows * c.tables)),
-                "read_bank": In(1),
-                "indices": In(data.ArrayLayout(c.index_bits, c.lanes * c.tables)),
-                "values": Out(data.ArrayLayout(entry, c.rows * c.lanes * c.tables)),
-            }
-        )
+        self._config = config
+        super().__init__(table_ports(config))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -99,20 +88,8 @@ class MemoryTables(Component):
         return int(self._config.table_storage == "bram")
 
     def __init__(self, config: Config) -> None:
-        self._config = c = config
-        stored = signed(c.stored_entry_bits - c.parity_bits)
-        super().__init__(
-            {
-                "write": In(1),
-                "write_bank": In(1),
-                "write_index": In(c.index_bits),
-                "entries": In(data.ArrayLayout(signed(c.stored_entry_bits), c.rows * c.tables)),
-                "read_bank": In(1),
-                "indices": In(data.ArrayLayout(c.index_bits, c.lanes * c.tables)),
-                "values": Out(data.ArrayLayout(stored, c.rows * c.lanes * c.tables)),
-                "parities": Out(c.rows * c.tables),
-            }
-        )
+        self._config = config
+        super().__init__(table_ports(config))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

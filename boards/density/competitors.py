@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.hdl import Module, Signal, Value, signed
 
 from ...hw.adder_tree import add_tree
 from ...hw.config import Config
-from ...hw.direct_array import DirectArray, shift_add_product
+from ...hw.direct_array import DirectArray
 from ...hw.operand_banks import OperandBanks
 from ...hw.processing_element import ProcessingElement, create_processing_element, delayed_rows
 
@@ -37,23 +37,11 @@ def create_element(config: Config, variant: str) -> ProcessingElement:
 class LeanDirectArray(DirectArray):
     """`mac` and `shiftadd` without the register behind every product: one cycle less latency."""
 
+    registered_products = False
+
     @property
     def latency(self) -> int:
         return super().latency - 1
-
-    def _products(self, m: Module, xs: list, digits: list, name: str) -> list[Signal]:
-        c, products = self._config, []
-        for k, (x, digit) in enumerate(zip(xs, digits, strict=True)):
-            product = Signal(signed(c.act_bits + c.digit_bits), name=f"{name}_product{k}")
-            if c.digit_bits == 1:
-                value = Mux(digit, x, -x)
-            elif c.pe == "mac":
-                value = x * digit.as_signed()
-            else:
-                value = shift_add_product(x, digit)
-            m.d.comb += product.eq(value)
-            products.append(product)
-        return products
 
 
 class BoothArray(DirectArray):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import reduce
 from operator import xor
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.hdl import Instance, Module, Mux, Signal, Value, signed
 from amaranth.lib.memory import Memory
 
 __all__ = ["Device", "carry_of", "parity_of"]
@@ -80,11 +80,21 @@ class Device:
         m.d.comb += total.eq(sum(third, first + second + carry))
         return total
 
+    def flip_flop(self, d: Value, q: Value) -> Instance:
+        """The family's flip-flop, always enabled and never reset; only where there are `cells`."""
+        raise NotImplementedError
+
     def copies(self, m: Module, value: Value, count: int, *, name: str) -> list[Value]:
         """`value` a cycle later, `count` times: where one register would drive too much.
 
-        Synthesisers merge equal registers, so that a family instantiates its flip-flops here.
+        Synthesisers merge equal registers, so that a family with a `flip_flop` instantiates it.
         """
+        if self.cells is not None:
+            copies = [Signal(value.shape(), name=f"{name}_{k}") for k in range(count)]
+            for k, copy in enumerate(copies):
+                for i in range(len(value)):
+                    m.submodules[f"{name}_{k}_{i}"] = self.flip_flop(value[i], copy[i])
+            return copies
         register = Signal(value.shape(), name=name, reset_less=True)
         m.d.sync += register.eq(value)
         return [register] * count

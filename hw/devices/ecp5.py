@@ -56,25 +56,19 @@ class ECP5(Device):
         halves += [(_ADD, a[i], b[i], minus, gate) for i in range(bits)]
         return _chain(m, halves, name=name)[skipped : skipped + bits].as_signed()
 
-    def copies(self, m: Module, value: Value, count: int, *, name: str) -> list[Value]:
-        copies = []
-        for k in range(count):
-            copy = Signal(value.shape(), name=f"{name}_{k}")
-            for i in range(len(value)):
-                m.submodules[f"{name}_{k}_{i}"] = Instance(
-                    "TRELLIS_FF",
-                    p_GSR="DISABLED",
-                    p_CEMUX="1",
-                    p_CLKMUX="CLK",
-                    p_LSRMUX="LSR",
-                    p_REGSET="RESET",
-                    i_CLK=ClockSignal(),
-                    i_LSR=Const(0, 1),
-                    i_DI=value[i],
-                    o_Q=copy[i],
-                )
-            copies.append(copy)
-        return copies
+    def flip_flop(self, d: Value, q: Value) -> Instance:
+        return Instance(
+            "TRELLIS_FF",
+            p_GSR="DISABLED",
+            p_CEMUX="1",
+            p_CLKMUX="CLK",
+            p_LSRMUX="LSR",
+            p_REGSET="RESET",
+            i_CLK=ClockSignal(),
+            i_LSR=Const(0, 1),
+            i_DI=d,
+            o_Q=q,
+        )
 
     def table(
         self,

@@ -71,21 +71,8 @@ class XC7(Device):
             )  # fmt: skip
         return _chain(m, select, below, carry, name=name)
 
-    def copies(self, m: Module, value: Value, count: int, *, name: str) -> list[Value]:
-        copies = []
-        for k in range(count):
-            copy = Signal(value.shape(), name=f"{name}_{k}")
-            for i in range(len(value)):
-                m.submodules[f"{name}_{k}_{i}"] = Instance(
-                    "FDRE",
-                    i_C=ClockSignal(),
-                    i_CE=Const(1, 1),
-                    i_R=Const(0, 1),
-                    i_D=value[i],
-                    o_Q=copy[i],
-                )
-            copies.append(copy)
-        return copies
+    def flip_flop(self, d: Value, q: Value) -> Instance:
+        return Instance("FDRE", i_C=ClockSignal(), i_CE=Const(1, 1), i_R=Const(0, 1), i_D=d, o_Q=q)
 
     def table(
         self,
