@@ -45,6 +45,7 @@ from .commands.run_model import run_model
 from .commands.synth import synth
 from .commands.tb import tb
 from .errors import LutraError
+from .missing_extra import missing_module_text
 
 __all__ = ["app", "main"]
 
@@ -105,4 +106,10 @@ def main() -> None:
         app()
     except _EXPECTED as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        text = missing_module_text(error)
+        if text is None:
+            raise  # a module of our own: a mistake to be seen whole
+        sys.stderr.write(f"{type(error).__name__}: {text}\n")
         sys.exit(1)
