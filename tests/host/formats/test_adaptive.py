@@ -98,6 +98,25 @@ def test_planes_left_out_cost_nothing():
     native.free()
 
 
+@given(st.integers(1, 40), st.integers(40, 160), st.integers(2, 8),
+       st.sampled_from(["symmetric", "zeros"]), st.integers(0, 2**32 - 1))  # fmt: skip
+@settings(max_examples=25, deadline=None)
+def test_zero_activations_are_left_out_of_every_plane(n, k, bits, kind, seed):
+    rng = np.random.default_rng(seed)
+    adaptive = AdaptiveMatrix(random_matrix(rng, n, k, bits, 32, kind))
+    loaded = adaptive.load(device())
+    x = acts(seed, 2, k)
+    x[:, 32:64] = 0  # a K block of each plane
+    for planes in range(1, bits + 1):
+        golden = x @ adaptive.dequantize(planes).T
+        assert np.array_equal(loaded.matmul(x, planes=planes), golden)
+        every = loaded.counters["array_busy"]
+        assert np.array_equal(loaded.matmul(x, planes=planes, skip_zeros=True), golden)
+        blocks = -(-k // 32)
+        assert loaded.counters["array_busy"] * blocks == every * max(blocks - 1, 1)
+    loaded.free()
+
+
 def test_errors():
     codes = np.zeros((3, 4), np.uint8)
     with pytest.raises(UnsupportedFormatError, match="plain codes"):

@@ -79,6 +79,32 @@ def test_rows_of_several_widths(pe):
     assert np.allclose(y, x @ encoded.matrix.dequantize().T, rtol=1e-5, atol=1e-3)
 
 
+@pytest.mark.parametrize("pe", PES)
+def test_zero_blocks_of_every_part_are_left_out(pe):
+    rng = np.random.default_rng(3)
+    w, x = rng.integers(-8, 8, (37, 300)), acts(3, 3, 300)
+    w[:, 100:200], x[:, 220:] = 0, 0
+    wide = w.copy()
+    wide[::4] = rng.integers(-100, 100, wide[::4].shape)
+    wide[::4, 100:200] = 0
+    rest = np.setdiff1d(np.arange(37), np.arange(0, 37, 4))
+    matrix = from_rows({
+        8: (np.arange(0, 37, 4), from_integers(wide[::4], 8)),
+        4: (rest, from_integers(w[rest], 4)),
+    })  # fmt: skip
+    full = from_rows({8: (np.arange(37), from_integers(np.where(wide, wide, 1), 8))})
+    on = device(pe)
+    loaded, dense = on.load(matrix), on.load(full)
+    assert np.array_equal(on.matmul(x, loaded), x.astype(int) @ wide.T)
+    some = on.counters["array_busy"]
+    assert np.array_equal(on.matmul(x, loaded, skip_zeros=True), x.astype(int) @ wide.T)
+    fewest = on.counters["array_busy"]
+    on.matmul(x, dense)
+    assert fewest < some < on.counters["array_busy"]
+    for there in (loaded, dense):
+        there.free()
+
+
 def test_matrices_of_several_widths_side_by_side():
     rng = np.random.default_rng(2)
     x = acts(2, 2, 40)
