@@ -17,6 +17,7 @@ from ..gen.c_header import c_header
 from ..gen.config_names import load_config
 from ..gen.elaborate import TOP, elaborate
 from ..hw.config import Config
+from .build_model import verilog_of
 from .compile_cache import Build, cached_build
 
 __all__ = ["PyVerilatorMissingError", "open_pyverilator"]
@@ -47,8 +48,7 @@ def open_pyverilator(config: str | Path | Config) -> Any:
             "pyverilator is not installed; install it with `pip install 'lutra[pyverilator]'`"
         ) from error
     config = load_config(config)
-    verilog, manifest = elaborate(config)
-    ports = json.loads(manifest)["ports"]
+    ports = json.loads(elaborate(config)[1])["ports"]
     inputs = [(p["name"], p["width"]) for p in ports if p["direction"] == "input"]
     outputs = [(p["name"], p["width"]) for p in ports if p["direction"] == "output"]
     # It would parse the version; the answer is yes since 4.102.
@@ -56,7 +56,7 @@ def open_pyverilator(config: str | Path | Config) -> Any:
     build = Build(
         target="pyverilator.so",
         sources={
-            "lutra.v": verilog,
+            "lutra.v": verilog_of(config),
             "lutra.h": c_header(config),
             "wrapper.cpp": wrapper.template_cpp(TOP, inputs, outputs, [], json.dumps('""')),
         },

@@ -14,7 +14,7 @@ from lutra.sim.pyverilator import PyVerilatorMissingError, open_pyverilator
     importlib.util.find_spec("pyverilator") is None, reason="the extra is not installed"
 )
 def test_a_register_is_read_signal_by_signal(tmp_path):
-    dut = open_pyverilator("tiny")
+    dut = open_pyverilator("tiny_ecp5")  # with the models of its device's cells
     assert dut.io.irq == 0
     dut.io.s_axil_araddr = int(Register.MAGIC)
     dut.io.s_axil_arvalid = 1
