@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from rich.console import Console
-
 from ...boards.asic.energy import Energy, switching_energy
 from ...boards.asic.estimate import AsicEstimate, asic_estimate
 from ...boards.asic.netlist import Netlist
@@ -16,6 +14,7 @@ from ...boards.asic.stimulus import array_stimulus
 from ...gen.config_names import load_config
 from ...hw.config import Config
 from ..gate_simulation import count_toggles
+from .consoles import notes_console
 from .figures import Figure, print_figures
 
 __all__ = ["report_asic"]
@@ -34,7 +33,7 @@ def report_asic(
 
     Errors are those of `boards.asic.estimate.asic_estimate`.
     """
-    notes = Console(stderr=True, highlight=False, soft_wrap=True)
+    notes = notes_console(soft_wrap=True)
     estimates: list[AsicEstimate] = []
     for name in configs:
         config = load_config(name)

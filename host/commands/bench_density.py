@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 
 from ...boards.density.figures import draw_figures
@@ -17,6 +16,7 @@ from ...boards.density.records import RECORDED, Records, point_key
 from ...boards.density.study import NamedFigure, check_name, named_figures, point_of
 from ...boards.density.sweep import connect, sweep
 from ...boards.density.targets import LibraryFiles, StudyError, measure, target_names
+from .consoles import notes_console
 from .figures import Figure, print_figures
 
 __all__ = ["bench_density"]
@@ -99,7 +99,7 @@ def bench_density(
     found = named_figures(file.latest())
     if figures is not None:
         for path in draw_figures(file.latest(), figures):
-            Console(stderr=True, highlight=False).print(path)
+            notes_console().print(path)
     _print([f for f in found if not names or f.name in names], as_json=as_json)
 
 
@@ -117,7 +117,7 @@ def _measure(
     if library is None and any(point.target == "asic" for point in points):
         raise StudyError("target asic needs the cells of a library: give --liberty")
     tasks = {_key(p, library): (p, library if p.target == "asic" else None) for p in points}
-    with Progress(console=Console(stderr=True)) as bar, connect(scheduler, workers) as client:
+    with Progress(console=notes_console()) as bar, connect(scheduler, workers) as client:
         task = bar.add_task("points", total=len(tasks))
 
         def tell(done: int, total: int, note: str) -> None:

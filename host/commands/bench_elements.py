@@ -10,7 +10,6 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from ...gen.config_names import load_config
@@ -24,6 +23,7 @@ from ..llm.evaluate import model_bits
 from ..llm.quantised_backend import QuantisedTablesBackend
 from ..llm.session import Session
 from ..table_error import table_error
+from .consoles import notes_console, results_console
 from .figures import Figure, print_figures
 
 __all__ = ["bench_elements"]
@@ -69,7 +69,7 @@ def bench_elements(
     """
     names = [name.strip() for name in configs.split(",") if name.strip()]
     checkpoint = load_checkpoint(model)
-    notes = Console(stderr=True, highlight=False)
+    notes = notes_console()
     rows: dict[str, _Row] = {}
     exact_bits: float | None = None
     with notes.status("...") as status:
@@ -99,7 +99,7 @@ def bench_elements(
     if as_json:
         print_figures(_figures(rows, macs, plane_macs), as_json=True, title="")
         return
-    console = Console(highlight=False)
+    console = results_console()
     console.print(_table(rows, plane_macs))
     for name, row in rows.items():
         if row.config.table_bits:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from ..llm.checkpoint import SHIPPED, load_checkpoint
 from ..llm.corpus import held_out_files
 from ..llm.decoder import Decoder
 from ..llm.evaluate import evaluate, results, table
+from .consoles import notes_console
 
 __all__ = ["bench_llm"]
 
@@ -32,7 +32,7 @@ def bench_llm(
     in the averages.
     """
     checkpoint = load_checkpoint(model)
-    notes = Console(stderr=True, highlight=False)
+    notes = notes_console()
     with notes.status("coding the held-out modules ..."):
         scores = evaluate(
             Decoder(checkpoint, cache_bits=cache_bits), checkpoint.tokenizer, held_out_files()

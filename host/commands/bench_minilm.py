@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from ..accelerator import Accelerator
+from .consoles import notes_console, results_console
 
 __all__ = ["bench_minilm"]
 
@@ -42,7 +42,7 @@ def bench_minilm(
     from ..graph.compile import compile_onnx
 
     folder, sentences = minilm_folder(), list(SENTENCES[:count])
-    notes = Console(stderr=True, highlight=False)
+    notes = notes_console()
     results, rows = [], []
     with tempfile.TemporaryDirectory(prefix="lutra-") as temporary:
         graph = Path(temporary) / "minilm.onnx"
@@ -85,4 +85,4 @@ def bench_minilm(
         table.add_column(header, justify="right")
     for row in rows:
         table.add_row(*row)
-    Console(highlight=False).print(table)
+    results_console().print(table)

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from .consoles import results_console
 from .figures import Figure, print_figures
 from .progress import matrices_progress
 
@@ -67,7 +67,7 @@ def compile_(
         table.add_column("on the device")
         for name, note in compiled.notes.items():
             table.add_row(name, note)
-        Console(highlight=False).print(table)
+        results_console().print(table)
     hosts = sum(isinstance(step, HostRun) for step in compiled.steps)
     chains = sum(isinstance(step, ChainRun) for step in compiled.steps)
     used = sum(size for _, size in compiled.image.pieces)

@@ -7,11 +7,11 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from ...gen.config_names import config_hash, load_config, preset_names
 from ...gen.manifest import derived_widths
+from .consoles import results_console
 
 __all__ = ["configs"]
 
@@ -46,4 +46,4 @@ def configs(
             str(c.plane_macs_per_cycle),
             f"{c.axi_bits} bits",
         )
-    Console(highlight=False).print(table)
+    results_console().print(table)

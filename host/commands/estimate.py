@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from ...gen.config_names import load_config
@@ -25,6 +24,7 @@ from ..estimator import (
 )
 from ..estimator import estimate as estimate_model
 from ..estimator.roofline import draw_roofline
+from .consoles import results_console
 from .figures import Figure, print_figures
 
 __all__ = ["estimate"]
@@ -150,7 +150,7 @@ def _figures(e: Estimate) -> list[Figure]:
 
 
 def _print(e: Estimate) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = results_console(soft_wrap=True)
     p = e.platform
     total = e.cycles("decode"), e.cycles("prefill")
     table = Table(
@@ -198,7 +198,7 @@ def _print_names(*, as_json: bool) -> None:
         boards = [asdict(find_platform(name)) for name in platform_names()]
         sys.stdout.write(json.dumps({"models": models, "boards": boards}, indent=2) + "\n")
         return
-    console = Console(highlight=False)
+    console = results_console()
     table = Table(
         "model", "weights", "linear weights", "from", title="models", title_justify="left"
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from rich.console import Console
 from rich.table import Table
+
+from .consoles import results_console
 
 __all__ = ["Figure", "print_figures"]
 
@@ -35,4 +36,4 @@ def print_figures(figures: list[Figure], *, as_json: bool, title: str) -> None:
         table.add_row(
             figure.name, f"{figure.value:,.0f}" if large else f"{figure.value:.4g}", figure.unit
         )
-    Console(highlight=False).print(table)
+    results_console().print(table)

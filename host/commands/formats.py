@@ -6,13 +6,13 @@ import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from ...gen.config_names import load_config
 from ...hw.config import ConfigError
 from ..formats.registry import ACTIVATIONS, ELEMENTS, WEIGHTS
 from ..formats.support import Combination, config_for, reason_against, require
+from .consoles import results_console
 
 __all__ = ["formats"]
 
@@ -34,14 +34,14 @@ def formats(
     """
     if weights is not None and config is not None:
         require(weights, activations, load_config(config))
-        Console().print(f"{weights} weights and {activations} activations run on {config}")
+        results_console().print(f"{weights} weights and {activations} activations run on {config}")
         return
     names = list(WEIGHTS) if weights is None else [weights]
     rows = [_row(name, activations, config) for name in names]
     if as_json:
         print(json.dumps(_everything(rows), indent=2))
         return
-    console = Console()
+    console = results_console()
     console.print(_weight_table(rows, activations, config))
     if weights is not None:
         for pe, reason in rows[0]["reasons"].items():

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from ..grid import Grid, GridResult
 from ..grid_variants import VARIANTS, GridCombination, combinations, representative
+from .consoles import notes_console, results_console
 
 __all__ = ["grid"]
 
@@ -50,7 +50,7 @@ def grid(
     chosen = representative(tuple(VARIANTS)) if quarter else combinations()
     chosen = [c for c in chosen if only is None or _matches(str(c), only)]
     runner = Grid(results, device=device, examples=examples)
-    notes = Console(stderr=True, highlight=False)
+    notes = notes_console()
     outcomes: dict[GridCombination, GridResult] = {}
     columns = (
         TextColumn("{task.description:<32}"),
@@ -71,7 +71,7 @@ def grid(
     if as_json:
         print(json.dumps(_everything(outcomes, device), indent=2))
     else:
-        Console(highlight=False).print(_table(outcomes, device))
+        results_console().print(_table(outcomes, device))
     if any(result.error for result in outcomes.values()):
         raise typer.Exit(1)
 

@@ -6,11 +6,11 @@ import platform
 import shutil
 from importlib import metadata
 
-from rich.console import Console
 from rich.table import Table
 
 from ...gen.cache import cache_folder
 from ...sim.toolchain import ToolMissingError, find_tool, run_tool, verilator_version
+from .consoles import results_console
 
 __all__ = ["info"]
 
@@ -31,7 +31,7 @@ def info() -> None:
     models = [path for path in folder.glob("*") if path.is_dir()] if folder.is_dir() else []
     size = sum(file.stat().st_size for path in models for file in path.rglob("*"))
     table.add_row("cache", f"{folder}: {len(models)} folders, {size / 1e6:.0f} MB")
-    Console(highlight=False, soft_wrap=True).print(table)
+    results_console(soft_wrap=True).print(table)
 
 
 def _version(package: str) -> str:

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from ..importers import EncodedTensor, ImportedTensor, Model, PlainTensor, load_model
 from ..quantized_matrix import QuantizedMatrix
+from .consoles import results_console
 
 __all__ = ["inspect"]
 
@@ -45,7 +45,7 @@ def inspect(
     if as_json:
         print(json.dumps({"format": opened.format, "tensors": rows}, indent=2))
         return
-    console = Console(highlight=False)
+    console = results_console()
     console.print(_table(opened, rows, errors))
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from .consoles import notes_console
 
 __all__ = ["matrices_progress"]
 
@@ -20,8 +21,9 @@ def matrices_progress(what: str) -> Iterator[Callable[[str, int, int], None]]:
     callable
         To be called with the item's name, its number from 0 on, and their number.
     """
-    columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}")
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    item = TextColumn("{task.description}", markup=False)
+    columns = TextColumn(what, markup=False), BarColumn(), MofNCompleteColumn(), item
+    with Progress(*columns, console=notes_console(), transient=True) as bar:
         task = bar.add_task("", total=None)
 
         def show(name: str, number: int, count: int) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from ..accelerator import Accelerator
 from ..llm.checkpoint import SHIPPED, load_checkpoint
 from ..llm.session import Session
+from .consoles import notes_console, results_console
 
 __all__ = ["run"]
 
@@ -47,7 +47,7 @@ def run(
     The tokens appear as they are computed. Then a table says what they cost, and how many
     integers were compared with a NumPy reference.
     """
-    notes = Console(stderr=True, highlight=False)
+    notes = notes_console()
     checkpoint = load_checkpoint(model)
     notes.print(
         f"model: {checkpoint.config.ternary_weights:,} ternary weights, "
@@ -84,7 +84,7 @@ def run(
             f"{value:,.1%}" if unit == "1" else f"{value:,.4g}" if value < 1e4 else f"{value:,.0f}"
         )
         table.add_row(text, shown if unit == "1" else f"{shown} {unit}")
-    Console(highlight=False).print(table)
+    results_console().print(table)
     if check:
         sys.stdout.write(
             f"checked: {session.values_compared:,} integers of {session.products:,} products, and "

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.console import Console
 
 from ...gen.files import replacing
 from ..accelerator import Accelerator
 from ..errors import LutraError
+from .consoles import notes_console
 from .figures import Figure, print_figures
 
 __all__ = ["run_model"]
@@ -50,7 +50,7 @@ def run_model(
     compiled = load_compiled(model)
     given = random_inputs(compiled, extent, seed) if inputs is None else read_inputs(inputs)
     config = compiled.config
-    with Console(stderr=True).status("opening the device ..."):
+    with notes_console().status("opening the device ..."):
         accelerator = Accelerator.open(device, config=config)
     with accelerator, ModelRunner(compiled, accelerator) as runner:
         began = time.perf_counter()

@@ -19,6 +19,7 @@ from ...boards.synthesis.fit import nearest_fit
 from ...boards.synthesis.flow import Built, Flow
 from ...boards.synthesis.report import report_text
 from .asic import report_asic
+from .consoles import notes_console
 
 __all__ = ["synth"]
 
@@ -132,7 +133,7 @@ def synth(
             designs.append(
                 prepare_design(place, config, memory=memory, clock_hz=clock_hz, baud=baud)
             )
-    notes = Console(stderr=True, highlight=False, soft_wrap=True)
+    notes = notes_console(soft_wrap=True)
     with _Board(notes) as progress:
         flow = Flow(jobs=jobs, progress=progress)
         built = flow.build(

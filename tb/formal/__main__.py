@@ -73,7 +73,7 @@ def main(
     if not proofs:
         names = ", ".join(p.name for p in PROOFS)
         raise typer.BadParameter(f"filter must be part of one of {names}, not {only!r}")
-    notes = Console(stderr=True, highlight=False)
+    notes = Console(stderr=True, highlight=False, markup=False)
     columns = (
         TextColumn("{task.description:<44}"),
         BarColumn(),
@@ -93,7 +93,7 @@ def main(
     if as_json:
         print(json.dumps(_everything(steps), indent=2))
     else:
-        Console(highlight=False).print(_table(proofs, steps))
+        Console(highlight=False, markup=False).print(_table(proofs, steps))
     if not all(step.good for step in steps):
         raise typer.Exit(1)
 
