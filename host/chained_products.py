@@ -62,6 +62,8 @@ def chain_error(first: MatrixLayout, second: MatrixLayout) -> str | None:
     block][K block][input][row]``: the same bytes where neither pads anything.
     """
     c = first.config
+    if not c.requantise_lanes:
+        return "the accelerator was built without requantisation (requantise_lanes = 0)"
     if second.k != first.n:
         return f"the next product has {second.k} inputs, not {first.n}"
     if len(first.segments) > 1:

@@ -26,6 +26,7 @@ from ..sim.errors import SimulationError
 from ..sim.toolchain import ToolError, ToolMissingError
 from .commands.bench_cycles import bench_cycles
 from .commands.bench_density import bench_density
+from .commands.bench_digits import bench_digits
 from .commands.bench_elements import bench_elements
 from .commands.bench_llm import bench_llm
 from .commands.bench_minilm import bench_minilm
@@ -93,6 +94,7 @@ app.command()(synth)
 app.command()(tb)
 bench.command("cycles")(bench_cycles)
 bench.command("density")(bench_density)
+bench.command("digits")(bench_digits)
 bench.command("elements")(bench_elements)
 bench.command("llm")(bench_llm)
 bench.command("minilm")(bench_minilm)

@@ -65,6 +65,7 @@ class Lowering:
         UnsupportedFormatError
             Halved planes with an even offset have no such field.
         """
+        zero_points = np.asarray(zero_points, np.int64)
         if not self.halve:
             return self.offset - zero_points
         if self.offset % 2 == 0:
@@ -118,7 +119,7 @@ def _trits(weights: QuantizedMatrix, config: Config) -> Lowering | None:
     planes = max(1, ((high - low + 1) // 2).bit_length())
     reach = (1 << planes) - 1
     offset = _choose_offset(weights, high - reach, low + reach)
-    zeros = np.asarray(0 if weights.zero_points is None else weights.zero_points)
+    zeros = np.asarray(0 if weights.zero_points is None else weights.zero_points, np.int64)
     limit = 1 << (config.zero_bits or config.max_weight_bits) >> 1
     if int((offset - zeros).min()) < -limit or int((offset - zeros).max()) >= limit:
         return None
@@ -157,8 +158,7 @@ def _balanced(weights: QuantizedMatrix, config: Config) -> Lowering:
 def _occurring(weights: QuantizedMatrix) -> tuple[np.ndarray, int, int]:
     """Value of each code, clipped to the range of those that occur, and that range."""
     values = weights.code_values
-    present = np.zeros(1 << weights.bits, bool)
-    present[weights.codes] = True
+    present = weights.present()
     low, high = int(values[present].min()), int(values[present].max())
     return np.clip(values, low, high), low, high
 

@@ -6,16 +6,19 @@ No calibration data is used; better codes from elsewhere (GPTQ, AWQ, trained one
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from .errors import DtypeError, RangeError, ShapeError
+from .packed_codes import row_slices
 from .quantized_matrix import QuantizedMatrix
 
 __all__ = ["quantize_rtn", "quantize_ternary"]
 
 _TINY = np.float32(1e-30)
+#: Weights that are rounded at a time.
+_SLAB = 1 << 16
 
 
 def quantize_rtn(
@@ -56,18 +59,49 @@ def quantize_rtn(
     ------
     DtypeError, ShapeError, RangeError
     """
-    w = _checked(weights)
+    _check(weights)
     if not isinstance(bits, int) or isinstance(bits, bool):
         raise DtypeError(f"bits must be an int, not {bits!r}")
     if not 1 <= bits <= 8:
         raise RangeError(f"bits must be from 1 to 8, not {bits}")
     if group_size is not None and group_size < 1:
         raise RangeError(f"group_size must be at least 1, not {group_size}")
-    k = w.shape[1]
+    n, k = weights.shape
     width = k if group_size is None else min(group_size, k)
     groups = -(-k // width)
     if groups > 1 and not 1 <= scale_bits <= 16:
         raise RangeError(f"scale_bits must be from 1 to 16 for groups, not {scale_bits}")
+    codes, row_scales = np.empty((n, k), np.uint8), np.empty(n, np.float32)
+    scales = np.empty((n, groups), np.uint16) if groups > 1 else None
+    zeros = None if symmetric else np.empty((n, groups), np.uint8)
+    for rows in row_slices((n, k), _SLAB):
+        found = _rounded(_float32(weights[rows]), bits, width, symmetric, scale_bits)
+        codes[rows], row_scales[rows] = found.codes, found.row_scales
+        if scales is not None:
+            scales[rows] = found.group_scales
+        if zeros is not None:
+            zeros[rows] = found.zeros
+    return QuantizedMatrix.from_codes(
+        codes,
+        bits,
+        group_size=group_size,
+        zero_points=zeros,
+        group_scales=scales,
+        row_scales=row_scales,
+    )
+
+
+class _Rounded(NamedTuple):
+    """Some rows of a result; grids that it does not have are of no meaning."""
+
+    codes: np.ndarray
+    zeros: np.ndarray
+    group_scales: np.ndarray
+    row_scales: np.ndarray
+
+
+def _rounded(w: np.ndarray, bits: int, width: int, symmetric: bool, scale_bits: int) -> _Rounded:
+    k = w.shape[1]
     starts = np.arange(0, k, width)
     low = np.minimum(np.minimum.reduceat(w, starts, axis=1), 0)
     high = np.maximum(np.maximum.reduceat(w, starts, axis=1), 0)
@@ -84,34 +118,24 @@ def quantize_rtn(
         scale = (high - low) / top
     scale = np.maximum(scale, _TINY)
 
-    group_scales = None
+    group_scales = np.ones_like(scale)
     row_scales = scale[:, 0]
-    if groups > 1:
+    if len(starts) > 1:
         most = (1 << scale_bits) - 1
         row_scales = scale.max(1) / np.float32(most)
         group_scales = np.clip(np.ceil(scale / row_scales[:, None] - 1e-4), 1, most)
         scale = row_scales[:, None] * group_scales
-        group_scales = group_scales.astype(np.int64)
 
     per_input = np.repeat(scale, width, axis=1)[:, :k]
-    zeros = None
+    zeros = np.full_like(scale, middle)
     if bipolar:
         codes = (w >= 0).astype(np.uint8)
     else:
-        if symmetric:
-            offset = np.float32(middle)
-        else:
-            zeros = np.clip(np.rint(-low / scale), 0, top).astype(np.int64)
-            offset = np.repeat(zeros, width, axis=1)[:, :k]
+        if not symmetric:
+            zeros = np.clip(np.rint(-low / scale), 0, top)
+        offset = np.repeat(zeros, width, axis=1)[:, :k]
         codes = np.clip(np.rint(w / per_input) + offset, 0, top).astype(np.uint8)
-    return QuantizedMatrix.from_codes(
-        codes,
-        bits,
-        group_size=group_size,
-        zero_points=zeros,
-        group_scales=group_scales,
-        row_scales=row_scales.astype(np.float32),
-    )
+    return _Rounded(codes, zeros, group_scales, row_scales)
 
 
 def quantize_ternary(
@@ -128,22 +152,32 @@ def quantize_ternary(
     per : {"tensor", "row"}
         What has one scale.
     """
-    w = _checked(weights)
+    _check(weights)
     if per not in ("tensor", "row"):
         raise RangeError(f"per must be 'tensor' or 'row', not {per!r}")
-    absolute = np.abs(w)
-    mean = absolute.mean(1) if per == "row" else np.full(len(w), absolute.mean())
-    scale = np.maximum(mean, _TINY).astype(np.float32)
-    codes = (np.clip(np.rint(w / scale[:, None]), -1, 1) + 1).astype(np.uint8)
+    n, k = weights.shape
+    codes, scale = np.empty((n, k), np.uint8), np.empty(n, np.float32)
+    if per == "tensor":
+        total = sum(float(np.abs(_float32(weights[rows])).sum(dtype=np.float64))
+                    for rows in row_slices((n, k), _SLAB))  # fmt: skip
+        scale[:] = max(total / (n * k), float(_TINY))
+    for rows in row_slices((n, k), _SLAB):
+        w = _float32(weights[rows])
+        if per == "row":
+            scale[rows] = np.maximum(np.abs(w).mean(1), _TINY)
+        codes[rows] = np.clip(np.rint(w / scale[rows, None]), -1, 1) + 1
     return QuantizedMatrix.from_codes(codes, 2, zero_points=1, row_scales=scale)
 
 
-def _checked(weights: np.ndarray) -> np.ndarray:
+def _float32(weights: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(weights, np.float32)
+
+
+def _check(weights: np.ndarray) -> None:
     if not isinstance(weights, np.ndarray) or not np.issubdtype(weights.dtype, np.floating):
         found = weights.dtype if isinstance(weights, np.ndarray) else type(weights).__name__
         raise DtypeError(f"weights must be a float array, not {found}")
     if weights.ndim != 2 or 0 in weights.shape:
         raise ShapeError(f"weights must have shape [N, K], both at least 1, not {weights.shape}")
-    if not np.isfinite(weights).all():
+    if not all(np.isfinite(weights[rows]).all() for rows in row_slices(weights.shape)):
         raise RangeError("weights must be finite")
-    return weights.astype(np.float32)

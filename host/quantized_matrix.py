@@ -10,6 +10,7 @@ import numpy as np
 
 from ..hw.isa import MAX_PLANES
 from .errors import DtypeError, RangeError, ShapeError
+from .packed_codes import PackedCodes, row_slices
 
 __all__ = ["Plane", "QuantizedMatrix"]
 
@@ -37,7 +38,8 @@ class QuantizedMatrix:
 
     Parameters
     ----------
-    codes : ndarray of uint8, shape ``[N, K]``
+    codes : ndarray of uint8 or PackedCodes, shape ``[N, K]``
+        Packed ones, as importers give them, read like an array: ``codes[rows]`` is one.
     bits : int
         Width of a code, 1 to 8.
     planes : tuple of Plane
@@ -47,10 +49,10 @@ class QuantizedMatrix:
     group_size : int or None
         Inputs that share a zero point and a group scale; None means the whole row. The last
         group may be shorter.
-    zero_points : ndarray of int64, shape ``[N, G]``, int or None
-        In ``[0, 2**bits - 1]``; None means 0.
-    group_scales : ndarray of int64, shape ``[N, G]``, or None
-        Unsigned; None means 1.
+    zero_points : ndarray of integers, shape ``[N, G]``, int or None
+        In ``[0, 2**bits - 1]``; None means 0. Kept in the smallest unsigned type, like the scales.
+    group_scales : ndarray of integers, shape ``[N, G]``, or None
+        Unsigned, up to 32 bits; None means 1.
     row_scales : ndarray of float32, shape ``[N]``, or None
         None means 1, and integer products.
 
@@ -64,7 +66,7 @@ class QuantizedMatrix:
     from_codes : the usual way to make one.
     """
 
-    codes: np.ndarray
+    codes: np.ndarray | PackedCodes
     bits: int
     planes: tuple[Plane, ...]
     offset: int = 0
@@ -98,7 +100,7 @@ class QuantizedMatrix:
     @classmethod
     def from_codes(
         cls,
-        codes: np.ndarray,
+        codes: np.ndarray | PackedCodes,
         bits: int,
         *,
         group_size: int | None = None,
@@ -110,7 +112,7 @@ class QuantizedMatrix:
 
         Parameters
         ----------
-        codes : ndarray of uint8, shape ``[N, K]``
+        codes : ndarray of uint8 or PackedCodes, shape ``[N, K]``
             Below ``2**bits``.
         bits : int
             1 to 8.
@@ -173,8 +175,19 @@ class QuantizedMatrix:
 
     def dequantize(self) -> np.ndarray:
         """The weights as float32 ``[N, K]``."""
-        result = self.integers().astype(np.float32)
-        return result if self.row_scales is None else result * self.row_scales[:, None]
+        result = np.empty(self.shape, np.float32)
+        for rows in row_slices(self.shape):
+            result[rows] = self.integers(rows)
+        if self.row_scales is not None:
+            result *= self.row_scales[:, None]
+        return result
+
+    def present(self) -> np.ndarray:
+        """Which codes occur: bool ``[2**bits]``."""
+        found = np.zeros(1 << self.bits, bool)
+        for rows in row_slices(self.shape):
+            found[self.codes[rows]] = True
+        return found
 
     def _per_input(self, grid: np.ndarray | int, rows: slice) -> np.ndarray:
         if isinstance(grid, int):
@@ -215,14 +228,18 @@ class QuantizedMatrix:
         low, high = int(array.min()), int(array.max())
         if low < 0 or high > top:
             raise RangeError(f"{name} must be from 0 to {top}, not {low if low < 0 else high}")
-        return np.ascontiguousarray(array, np.int64)
+        return np.ascontiguousarray(array, np.min_scalar_type(high))
 
 
-def _check_codes(codes: np.ndarray, bits: int) -> None:
+def _check_codes(codes: np.ndarray | PackedCodes, bits: int) -> None:
     if not isinstance(bits, int) or isinstance(bits, bool):
         raise DtypeError(f"bits must be an int, not {bits!r}")
     if not 1 <= bits <= 8:
         raise RangeError(f"bits must be from 1 to 8, not {bits}")
+    if isinstance(codes, PackedCodes):
+        if codes.bits > bits and codes.max() >= 1 << bits:
+            raise RangeError(f"codes must be below {1 << bits}, not {codes.max()}")
+        return
     if not isinstance(codes, np.ndarray) or codes.dtype != np.uint8:
         found = codes.dtype if isinstance(codes, np.ndarray) else type(codes).__name__
         raise DtypeError(f"codes must be a uint8 array, not {found}")

@@ -14,7 +14,10 @@ from .quantized_matrix import QuantizedMatrix
 
 __all__ = ["record_cases", "run_regression"]
 
-_MEMORY = 1 << 20  # that of the testbench
+
+def _memory_bytes(config: Config) -> int:
+    """Memory of the testbench: 1 MiB, or less, so that there are addresses beyond it."""
+    return min(1 << 20, 1 << config.addr_bits - 1)
 
 
 def run_regression(config: Config, out_dir: Path, *, seed: int = 1) -> int:
@@ -29,7 +32,12 @@ def run_regression(config: Config, out_dir: Path, *, seed: int = 1) -> int:
 
     folder = out_dir.absolute() / "cases"
     record_cases(config, folder, seed=seed)
-    env = {"LUTRA_TB_CASES": str(folder), "LUTRA_TB_HASH": config_hash(config)}
+    env = {
+        "LUTRA_TB_CASES": str(folder),
+        "LUTRA_TB_HASH": config_hash(config),
+        "LUTRA_TB_MEMORY": str(_memory_bytes(config)),
+        "LUTRA_TB_ERROR_ADDRESSES": str(config.error_addresses),
+    }
     return run_cocotb(config, "lutra.tb.tb_core", out_dir=out_dir, env=env, seed=seed)
 
 
@@ -46,7 +54,7 @@ def record_cases(config: Config, folder: Path, *, seed: int = 1) -> list[Path]:
     paths = []
     for x, weights in _products(config, random):
         # Every case stands for itself: a fresh memory, nothing left over from the one before.
-        recorder = Recorder(config, memory_bytes=_MEMORY)
+        recorder = Recorder(config, memory_bytes=_memory_bytes(config))
         with Accelerator(recorder, config=config) as device:
             device.matmul(x, device.load(weights))
         for case in recorder.cases:
@@ -78,7 +86,9 @@ def _products(
         (acts(3, 9 * block), QuantizedMatrix.from_codes(codes(7 * lanes, 9 * block, bits), bits)),
     ]  # fmt: skip
     n, k, groups = 3 * lanes - 1, 4 * block, 2
-    zeros = random.integers(0, 1 << bits, (n, groups)) if bits > 1 else None
+    zeros = None
+    if bits > 1 and c.group_zeros:
+        zeros = random.integers(0, 1 << bits, (n, groups))
     scales = (
         random.integers(1, 1 << min(c.scale_bits, 6), (n, groups)) if c.scale_bits > 1 else None
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .matrix_layout import MatrixLayout
+from .packed_codes import row_slices
 from .packing import pad_groups
 from .quantized_matrix import QuantizedMatrix
 
@@ -64,14 +65,17 @@ def used_weights(weights: QuantizedMatrix, layout: MatrixLayout) -> np.ndarray |
     """
     n, k = weights.shape
     zeros, scales = weights.zero_points, weights.group_scales
-    if isinstance(zeros, np.ndarray):
-        zeros = np.repeat(zeros, weights.group_width, axis=1)[:, :k]
-        used = weights.code_values[weights.codes] != zeros
-    else:
-        used = (weights.code_values != (zeros or 0))[weights.codes]
-    if scales is not None and not scales.all():
-        used &= np.repeat(scales > 0, weights.group_width, axis=1)[:, :k]
-    columns = pad_groups(used, layout).reshape(n, layout.k_blocks, -1).any(-1)
+    values = weights.code_values
+    columns = np.empty((n, layout.k_blocks), bool)
+    for rows in row_slices(weights.shape):
+        if isinstance(zeros, np.ndarray):
+            each = np.repeat(zeros[rows], weights.group_width, axis=1)[:, :k]
+            used = values[weights.codes[rows]] != each
+        else:
+            used = (values != (zeros or 0))[weights.codes[rows]]
+        if scales is not None and not scales[rows].all():
+            used &= np.repeat(scales[rows] > 0, weights.group_width, axis=1)[:, :k]
+        columns[rows] = pad_groups(used, layout).reshape(len(used), layout.k_blocks, -1).any(-1)
     blocks = np.logical_or.reduceat(columns, np.arange(0, n, layout.config.lanes), axis=0)
     return None if blocks.all() else np.ascontiguousarray(blocks.T)
 

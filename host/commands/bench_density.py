@@ -13,6 +13,7 @@ from ...boards.density.figures import draw_figures
 from ...boards.density.plan import WEIGHTS, check_weights, headline, plan
 from ...boards.density.points import ELEMENTS, Point
 from ...boards.density.records import RECORDED, Records, point_key
+from ...boards.density.routed import routed_points
 from ...boards.density.study import NamedFigure, check_name, named_figures, point_of
 from ...boards.density.sweep import connect, sweep
 from ...boards.density.targets import LibraryFiles, StudyError, measure, target_names
@@ -65,6 +66,9 @@ def bench_density(
     best_known: Annotated[
         bool, typer.Option("--headline", help="Measure the points behind the named figures.")
     ] = False,
+    routed: Annotated[
+        bool, typer.Option("--routed", help="Route the arrays that fill a ULX3S-85F: an hour.")
+    ] = False,
     show_plan: Annotated[
         bool, typer.Option("--plan", help="Print the points that are missing, and stop.")
     ] = False,
@@ -83,7 +87,7 @@ def bench_density(
         points = _points_of(names, named_figures(file.latest()))
         _measure(points, file, library, scheduler, workers, again=True)
     elif not recorded:
-        wanted = headline() if best_known else list(
+        wanted = headline() if best_known else routed_points() if routed else list(
             plan(
                 target_names(targets), _elements(elements), check_weights(weights),
                 _numbers(acts, "acts"), macs, groups=tuple(_numbers(groups, "groups")), most=most,

@@ -51,9 +51,11 @@ def compile_(
     run-model` runs the result on any device of the same configuration.
     """
     from ..graph.compile import compile_onnx  # needs onnx, of an extra
-    from ..graph.compiled import ChainRun, HostRun
+    from ..graph.compiled import ChainRun, DeviceRun, HostRun
     from ..graph.compiled_file import save_compiled
 
+    if not model.is_file():
+        raise FileNotFoundError(f"{model} must be an ONNX file")
     target = out or model.with_suffix(".lutra")
     with matrices_progress("packing") as progress:
         compiled = compile_onnx(
@@ -68,12 +70,16 @@ def compile_(
         for name, note in compiled.notes.items():
             table.add_row(name, note)
         results_console().print(table)
+    runs = [run for step in compiled.steps
+            for run in (step.runs if isinstance(step, ChainRun) else (step,))
+            if isinstance(run, DeviceRun)]  # fmt: skip
+    products = sum(len(run.outputs) for run in runs)
     hosts = sum(isinstance(step, HostRun) for step in compiled.steps)
     chains = sum(isinstance(step, ChainRun) for step in compiled.steps)
     used = sum(size for _, size in compiled.image.pieces)
     print_figures(
         [
-            Figure("compile.products", len(compiled.notes), "products"),
+            Figure("compile.products", products, "products"),
             Figure("compile.matrices", len(compiled.image.matrices), "matrices"),
             Figure("compile.chains", chains, "chains"),
             Figure("compile.host_parts", hosts, "parts"),

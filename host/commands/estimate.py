@@ -25,6 +25,7 @@ from ..estimator import (
 from ..estimator import estimate as estimate_model
 from ..estimator.roofline import draw_roofline
 from .consoles import results_console
+from .estimate_boards import compare_boards
 from .figures import Figure, print_figures
 
 __all__ = ["estimate"]
@@ -64,6 +65,13 @@ def estimate(
         typer.Option(min=2, max=8, help="Count attention, with a cache of that many bits."),
     ] = None,
     roofline: Annotated[Path | None, typer.Option(help="Draw into this file.")] = None,
+    others: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            help="Another board: a table of all, beside published figures; may be repeated.",
+        ),
+    ] = None,
     names: Annotated[bool, typer.Option("--list", help="List models and boards.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
@@ -76,8 +84,11 @@ def estimate(
         _print_names(as_json=as_json)
         return
     shape = _with_weights(find_model(model), bits, group_size, head_bits)
-    platform = _changed(find_platform(board), clock, bandwidth, latency, accelerators)
     chosen = load_config(config) if config else None
+    if others:
+        compare_boards(shape, [board, *others], chosen, prompt, as_json=as_json)
+        return
+    platform = _changed(find_platform(board), clock, bandwidth, latency, accelerators)
     result = estimate_model(
         shape, platform, config=chosen, prompt=prompt, context=context, cache_bits=cache_bits
     )

@@ -57,7 +57,7 @@ def _row(tensor: ImportedTensor | PlainTensor, encoded: EncodedTensor | None) ->
         "bytes": tensor.nbytes,
     }
     if isinstance(tensor, PlainTensor):
-        return row | {"becomes": "array"}
+        return row | {"becomes": "not read" if tensor.refusal else "array"}
     row |= {
         "bits": tensor.bits,
         "group_size": tensor.group_size,

@@ -6,10 +6,8 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
-from ...gen.files import replacing
 from ..accelerator import Accelerator
 from ..errors import LutraError
 from .consoles import notes_console
@@ -43,10 +41,12 @@ def run_model(
 ) -> None:  # fmt: skip
     """Run a compiled model on a device of its configuration, its other operators in onnxruntime."""
     from ..graph.compiled_file import load_compiled
-    from ..graph.inputs import random_inputs, read_inputs
+    from ..graph.inputs import random_inputs, read_inputs, write_outputs
     from ..graph.reference import compare
     from ..graph.runner import ModelRunner
 
+    if out is not None and out.suffix != ".npz":
+        raise LutraError(f"out must end in .npz, not {out.name!r}")
     compiled = load_compiled(model)
     given = random_inputs(compiled, extent, seed) if inputs is None else read_inputs(inputs)
     config = compiled.config
@@ -58,10 +58,7 @@ def run_model(
         seconds = time.perf_counter() - began
         counters = runner.counters
     if out is not None:
-        if out.suffix != ".npz":
-            raise LutraError(f"out must end in .npz, not {out.name!r}")
-        with replacing(out) as temporary, temporary.open("wb") as file:
-            np.savez(file, **outputs)  # pyright: ignore[reportArgumentType]
+        write_outputs(out, outputs)
     figures = [
         Figure("run_model.seconds", seconds, "s"),
         Figure("run_model.cycles", counters["cycles"], "cycles"),

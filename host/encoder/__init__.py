@@ -1,4 +1,4 @@
-"""Sentence encoders: BERT checkpoints as ONNX graphs, and sentences through them."""
+"""Whole models: a sentence encoder and a classifier, and how near they are to float32."""
 
 from __future__ import annotations
 

@@ -100,12 +100,14 @@ class AdaptiveMatrix:
         constant = (matrix.offset if used == planes else matrix.offset + 1) - 2 * grid
         rest = np.rint(constant / (1 << dropped)).astype(np.int64)
         fields, scales = [], []
-        own = matrix.group_scales
+        own = np.ones_like(grid)
+        if matrix.group_scales is not None:
+            own = matrix.group_scales.astype(np.int64)
         for place in places:
             share = np.rint(rest / (1 << place)).astype(np.int64)
             rest = rest - (share << place)
             fields.append(_MIDDLE - share)
-            scales.append((np.ones_like(grid) if own is None else own) << place + (planes == 1))
+            scales.append(own << place + (planes == 1))
         row_scales = matrix.row_scales
         if row_scales is not None:
             row_scales = row_scales * np.float32(self.unit(planes))

@@ -35,13 +35,14 @@ def split_group_scales(matrix: QuantizedMatrix, *, scale_bits: int = 8) -> Compo
     """
     if scale_bits < 1:
         raise RangeError(f"scale_bits must be at least 1, not {scale_bits}")
-    rest = matrix.group_scales
-    if rest is None:
+    if matrix.group_scales is None:
         return CompositeMatrix(matrix.shape, [Part(matrix=matrix)])
+    rest = matrix.group_scales.astype(np.uint32)
+    scale_bits = min(scale_bits, 32)
     parts, exponent = [], 0
     while not parts or rest.any():
         digits = rest & (1 << scale_bits) - 1
-        rest = rest >> scale_bits
+        rest = rest >> scale_bits if scale_bits < 32 else np.zeros_like(rest)
         if digits.any() or not (parts or rest.any()):
             part = _with_scales(matrix, digits)
             parts.append(Part(matrix=part, exponent=exponent))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,8 @@ import onnx
 
 from ...hw.config import Config
 from ..accelerator import Accelerator
-from ..activation_formats import FORMATS
+from ..activation_formats import BIPOLAR, FORMATS, format_activations
+from ..device_activations import encode_activations
 from ..device_image import DeviceImage
 from ..errors import UnsupportedFormatError
 from ..formats.composite import Part
@@ -23,8 +25,9 @@ from .compiled import CompiledModel, DeviceRun, HostRun, MatrixPart, Output, Ten
 from .errors import GraphError
 from .partition import DeviceStep, HostStep, partition
 from .products import Product, find_products
+from .read_model import read_onnx
 from .stacking import stack, stackable
-from .tensors import Tensors, read_onnx
+from .tensors import Tensors
 from .weights import GraphWeights, Weights
 
 __all__ = ["compile_onnx"]
@@ -84,16 +87,17 @@ def compile_onnx(
         )
     model = read_onnx(path)
     tensors = Tensors(model)
-    products = find_products(tensors)
-    if not products:
-        raise GraphError(f"{path} has no matrix product with static weights")
-    steps = partition(model, tensors, products)
-    groups = [step for step in steps if isinstance(step, DeviceStep)]
     with Accelerator.open("golden", config=config) as device:
         weights = GraphWeights(
             path, tensors, bits=bits or device.config.weight_bits, group_size=group_size,
             symmetric=symmetric, scale_bits=device.config.scale_bits,
         )  # fmt: skip
+        found = find_products(tensors)
+        products = {place: p for place, p in found.items() if weights.takes(p)}
+        if not products:
+            raise GraphError(_nothing_found(path, tensors, weights))
+        steps = partition(model, tensors, products)
+        groups = [step for step in steps if isinstance(step, DeviceStep)]
         loaded: list[LoadedMatrix] = []
         runs: dict[int, list[DeviceRun]] = {}
         for number, step in enumerate(groups):
@@ -104,9 +108,11 @@ def compile_onnx(
                 matrices = [
                     device.load(replace(part.matrix, row_scales=None)) for part in group.parts
                 ]
-                runs[id(step)].append(_device_run(group, len(loaded), activations))
+                run = _device_run(group, len(loaded), activations)
+                _check_activations(run, group.products[0], matrices, tensors)
+                runs[id(step)].append(run)
                 loaded.extend(matrices)
-        notes = weights.notes
+        notes = weights.notes | weights.left
         serial = device.config.pe == "bitserial"
         act_bits = _bits(activations) if serial else None
         # Twice: an area that grows on the way forgets the programs built before.
@@ -130,7 +136,7 @@ def compile_onnx(
     return CompiledModel(
         name=Path(path).stem,
         inputs=tuple(_tensor(i) for i in _real_inputs(tensors)),
-        outputs=tuple(_tensor(o) for o in tensors.graph.output),
+        outputs=tuple(_tensor(tensors.info(o.name)) for o in tensors.graph.output),
         steps=tuple(
             join_chains(
                 ordered,
@@ -179,7 +185,13 @@ def _device_run(group: _Group, first: int, activations: str) -> DeviceRun:
     return DeviceRun(
         source=head.source,
         outputs=tuple(
-            Output(name=product.output, first=int(end) - count, last=int(end), bias=product.bias)
+            Output(
+                name=product.output,
+                first=int(end) - count,
+                last=int(end),
+                bias=product.bias,
+                dtype=product.dtype,
+            )
             for product, count, end in zip(group.products, group.rows, ends, strict=True)
         ),
         parts=tuple(
@@ -205,6 +217,38 @@ def _sums(matrix: QuantizedMatrix) -> np.ndarray:
     return np.concatenate([matrix.integers(slab).sum(1) for slab in slabs])
 
 
+def _check_activations(
+    run: DeviceRun, product: Product, matrices: list[LoadedMatrix], tensors: Tensors
+) -> None:
+    """Raise `UnsupportedFormatError` where no activations of a product could be sent."""
+    format = run.activations
+    if format == "integer":
+        format = tensors.dtype(product.source) or "int8"
+        if format not in ("int8", "uint8", "int16"):
+            raise UnsupportedFormatError(
+                f"activations of {product.node!r} must be int8, uint8 or int16, not {format}"
+            )
+    for part, matrix in zip(run.parts, matrices, strict=True):
+        gap = part.columns is not None and (part.columns < 0).any()
+        if gap and format in BIPOLAR:
+            raise UnsupportedFormatError(
+                f"activations must not be {format} for {product.weight!r}: its matrix takes zeros "
+                "between the inputs, which odd numbers do not have"
+            )
+        sample = np.ones((1, matrix.shape[1]))
+        encode_activations(format_activations(sample, format), matrix.layout)
+
+
+def _nothing_found(path: str | Path, tensors: Tensors, weights: GraphWeights) -> str:
+    kinds = Counter(node.op_type for node in tensors.graph.node)
+    has = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(8)) or "none"
+    text = (
+        f"{path} has no matrix product with static weights (MatMul, Gemm, MatMulInteger, "
+        f"MatMulNBits), so nothing of it would run on the device; its operators: {has}"
+    )
+    return "; ".join([text, *weights.left.values()])
+
+
 def _bits(activations: str) -> int | None:
     digits = activations.lstrip("uint")
     return int(digits) if digits.isdigit() else None
@@ -212,6 +256,7 @@ def _bits(activations: str) -> int | None:
 
 def _constants(tensors: Tensors, products: Iterable[Product]) -> dict[str, np.ndarray]:
     names = [n for p in products for n in (p.scale, p.zero_point, p.bias)]
+    names += [output.name for output in tensors.graph.output]
     return {n: tensors.constant(n) for n in names if n is not None and tensors.is_constant(n)}
 
 

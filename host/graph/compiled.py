@@ -57,12 +57,15 @@ class Output:
     first, last : int
     bias : str or None
         Tensor to be added.
+    dtype : str
+        NumPy's name of its type.
     """
 
     name: str
     first: int
     last: int
     bias: str | None = None
+    dtype: str = "float32"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -21,12 +21,13 @@ from ..device_image import DeviceImage, ResidentMatrix
 from ..loaded_matrix import ProgramKey, StoredProgram
 from ..lowering import Lowering
 from ..matrix_layout import MatrixLayout
+from .check_compiled import check_compiled
 from .compiled import ChainRun, CompiledModel, DeviceRun, HostRun, MatrixPart, Output, TensorType
 from .errors import CompiledModelError
 
 __all__ = ["load_compiled", "save_compiled"]
 
-_FORMAT, _VERSION = "lutra-compiled-model", 1
+_FORMAT, _VERSION = "lutra-compiled-model", 2
 _MANIFEST, _IMAGE = "manifest.json", "image.npy"
 _PART_ARRAYS = ("columns", "rows", "sums", "scales")
 #: What a manifest may take: far more than any model's, far less than memory.
@@ -120,7 +121,9 @@ def load_compiled(path: str | Path) -> CompiledModel:
                     f"{path} has version {manifest.get('version')!r} of the format, this program "
                     f"reads {_VERSION}: compile the model again"
                 )
-            return _model(manifest, archive)
+            model = _model(manifest, archive)
+            check_compiled(model)
+            return model
     except (CompiledModelError, OSError):
         raise
     except (zipfile.BadZipFile, zlib.error, EOFError, MemoryError) as error:

@@ -44,8 +44,8 @@ def partition(
     """Steps in the order in which they can run.
 
     Every node has a stage: that of the latest tensor it takes, rounded up to an even number for
-    the host's nodes and to an odd one for products. Nodes of one even stage become one model for
-    onnxruntime, so that there are no more of them than products behind one another.
+    the host's nodes, and the next odd number above it for products. Nodes of one even stage become
+    one model for onnxruntime, so that there are no more of them than products behind one another.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def partition(
                 "earlier node, input or initializer is"
             ) from error
         if product:
-            at = latest + 1 - latest % 2
+            at = latest + 1 + latest % 2
             devices.setdefault(at, []).append(product)
         else:
             at = latest + latest % 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import onnx
 from onnx import NodeProto
@@ -13,7 +14,7 @@ from .tensors import Tensors
 __all__ = ["Product", "find_products"]
 
 #: Between a constant and the product that takes it as weights.
-_TRANSPARENT = ("DequantizeLinear", "Quant", "BipolarQuant", "Transpose")
+_TRANSPARENT = ("QuantizeLinear", "DequantizeLinear", "Quant", "BipolarQuant", "Transpose")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,10 @@ class Product:
         Tensor ``[N]`` to be added.
     transposed : bool
         The tensor has outputs first, ``[N, K]``; otherwise it is ``[K, N]``.
+    quantised : bool
+        Operators between the constant and the product say what its numbers mean.
+    dtype : str
+        NumPy's name of the output's type.
     """
 
     node: str
@@ -54,13 +59,15 @@ class Product:
     exact: bool = False
     bias: str | None = None
     transposed: bool = False
+    quantised: bool = False
+    dtype: str = "float32"
 
 
 def find_products(tensors: Tensors) -> dict[int, Product]:
     """Products of a graph by the position of their node.
 
-    - ``MatMul(x, W)`` with a constant matrix W, as it is or behind ``DequantizeLinear``, ``Quant``
-      or ``BipolarQuant``;
+    - ``MatMul(x, W)`` with a constant matrix W, as it is or behind ``DequantizeLinear`` (and
+      ``QuantizeLinear`` before it), ``Quant`` or ``BipolarQuant``;
     - ``Gemm(x, W, c)`` likewise, x not transposed, alpha and beta 1;
     - ``MatMulInteger(x, W, z_x, z_W)`` with constant W and z_W;
     - ``MatMulNBits(x, W, ...)`` of the domain com.microsoft.
@@ -98,6 +105,8 @@ def _recognise(node: NodeProto, tensors: Tensors) -> Product | None:
             integer=True,
             zero_point=zero,
             exact=True,
+            quantised=True,
+            dtype="int32",
         )
     if node.op_type == "MatMulNBits" and node.domain == "com.microsoft":
         bias = node.input[5] if len(node.input) > 5 and node.input[5] else None
@@ -106,7 +115,7 @@ def _recognise(node: NodeProto, tensors: Tensors) -> Product | None:
 
 
 def _gemm(node: NodeProto, tensors: Tensors, name: str) -> Product | None:
-    values = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+    values = _attributes(node)
     plain = not values.get("transA", 0) and values.get("alpha", 1.0) == 1.0
     if not plain:
         return None
@@ -126,8 +135,11 @@ def _with_source(
     transposed: bool = False,
     rank: int | None = 2,
 ) -> Product | None:
-    weight, turned = _root(node.input[1], tensors)
+    weight, turned, quantised = _root(node.input[1], tensors)
     if not tensors.is_constant(weight):
+        return None
+    dtype = tensors.dtype(node.output[0]) or tensors.dtype(node.input[0]) or "float32"
+    if dtype not in ("float16", "float32", "float64"):
         return None
     if rank is not None and tensors.rank_of_constant(weight) != rank:
         return None
@@ -139,6 +151,8 @@ def _with_source(
         output=node.output[0],
         bias=bias,
         transposed=transposed != turned,
+        quantised=quantised or rank is None,
+        dtype=dtype,
     )
     before = tensors.producer(source)
     if before is None or before.op_type != "DequantizeLinear" or before.domain != "":
@@ -152,13 +166,20 @@ def _with_source(
     )
 
 
-def _root(name: str, tensors: Tensors) -> tuple[str, bool]:
-    """The tensor in front of operators that say what its numbers mean; whether it is transposed."""
-    turned, seen = False, 0
+def _root(name: str, tensors: Tensors) -> tuple[str, bool, bool]:
+    """The tensor in front of operators that say what its numbers mean; whether it is transposed,
+    and whether there are others of these."""
+    turned, quantised, seen = False, False, 0
     while (node := tensors.producer(name)) is not None and node.op_type in _TRANSPARENT:
-        if node.op_type == "Transpose":
+        if node.op_type != "Transpose":
+            quantised = True
+        elif _attributes(node).get("perm", (1, 0)) != [0, 1]:
             turned = not turned
         name, seen = node.input[0], seen + 1
         if seen > len(tensors.graph.node):
             raise GraphError(f"tensor {name!r} is computed from itself")
-    return name, turned
+    return name, turned, quantised
+
+
+def _attributes(node: NodeProto) -> dict[str, Any]:
+    return {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}

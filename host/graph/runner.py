@@ -74,11 +74,7 @@ class ModelRunner(Closing):
         values.update(self._checked(inputs))
         for step in self._model.steps:
             if isinstance(step, HostRun):
-                results = self._sessions[id(step)].run(
-                    list(step.outputs), {name: values[name] for name in step.inputs}
-                )
-                arrays = [np.asarray(result) for result in results]
-                values.update(zip(step.outputs, arrays, strict=True))
+                values.update(self._run_host(step, values))
             elif isinstance(step, ChainRun):
                 values.update(self._multiply_chain(step, values))
             else:
@@ -89,8 +85,11 @@ class ModelRunner(Closing):
         wanted = {tensor.name: tensor for tensor in self._model.inputs}
         if set(inputs) != set(wanted):
             raise ModelInputError(f"inputs must be {sorted(wanted)}, not {sorted(inputs)}")
-        for name, value in inputs.items():
-            tensor, value = wanted[name], np.asarray(value)
+        values = {name: np.asarray(value) for name, value in inputs.items()}
+        for name, value in values.items():
+            tensor = wanted[name]
+            if tensor.dtype == "object" and value.dtype.kind == "U":  # texts, as .npz files hold
+                values[name] = value = value.astype(object)
             if value.dtype.name != tensor.dtype:
                 raise ModelInputError(f"input {name!r} must be {tensor.dtype}, not {value.dtype}")
             fits = len(value.shape) == len(tensor.shape) and all(
@@ -99,7 +98,19 @@ class ModelRunner(Closing):
             if not fits:
                 shape = tuple("any" if n is None else n for n in tensor.shape)
                 raise ModelInputError(f"input {name!r} must have shape {shape}, not {value.shape}")
-        return {name: np.asarray(value) for name, value in inputs.items()}
+        return values
+
+    def _run_host(self, step: HostRun, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        taken = {name: values[name] for name in step.inputs}
+        try:
+            results = self._sessions[id(step)].run(list(step.outputs), taken)
+        except Exception as error:  # onnxruntime's own, which share no public base
+            shapes = ", ".join(f"{name} {list(value.shape)}" for name, value in taken.items())
+            raise CompiledModelError(
+                f"onnxruntime cannot run a part of the model with {shapes}: {error}"
+            ) from error
+        arrays = [np.asarray(result) for result in results]
+        return dict(zip(step.outputs, arrays, strict=True))
 
     def _multiply(self, step: DeviceRun, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         x = values[step.source]
@@ -155,8 +166,10 @@ class ModelRunner(Closing):
     def _term(self, step: DeviceRun, part: MatrixPart, acts: FormattedActivations) -> np.ndarray:
         weights = self._matrices[part.matrix]
         if part.columns is not None:
-            values = np.concatenate([acts.values, np.zeros((len(acts.values), 1))], axis=1)
-            acts = replace(acts, values=values[:, part.columns].astype(acts.values.dtype))
+            # Column -1 stands for zero, which is the zero point where there is one.
+            zeros = acts.zero_points.astype(acts.values.dtype)[:, None]
+            values = np.concatenate([acts.values, zeros], axis=1)
+            acts = replace(acts, values=values[:, part.columns])
         coded = encode_activations(acts, weights.layout)
         serial = self._device.config.pe == "bitserial"
         acc = self._device.matmul(
@@ -183,12 +196,14 @@ class ModelRunner(Closing):
         leading: tuple[int, ...],
         values: dict[str, np.ndarray],
     ) -> dict[str, np.ndarray]:
-        dtype = np.int32 if step.exact else np.float32
         results = {}
         for output in step.outputs:
-            part = y[:, output.first : output.last].astype(dtype)
-            if output.bias is not None:
-                part = part + values[output.bias]
+            with np.errstate(over="ignore"):  # half precision may become infinite
+                part = y[:, output.first : output.last].astype(output.dtype)
+                if output.bias is not None:
+                    part = (part + _bias(values[output.bias], part, output.bias)).astype(
+                        output.dtype
+                    )
             results[output.name] = part.reshape(*leading, output.last - output.first)
         return results
 
@@ -196,6 +211,18 @@ class ModelRunner(Closing):
         """Give the device's memory back."""
         for matrix in self._matrices:
             matrix.free()
+
+
+def _bias(bias: np.ndarray, product: np.ndarray, name: str) -> np.ndarray:
+    wanted = [
+        extent in (1, have)
+        for extent, have in zip(bias.shape[::-1], product.shape[::-1], strict=False)
+    ]
+    if not all(wanted) or bias.ndim > product.ndim or bias.dtype.kind not in "fiu":
+        raise CompiledModelError(
+            f"bias {name!r} must fit {product.shape}, not be {bias.dtype} {bias.shape}"
+        )
+    return bias
 
 
 def _scalar(value: np.ndarray) -> np.ndarray:

@@ -4,47 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
+from functools import cached_property
 
 import numpy as np
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from .errors import GraphError
+from .onnx_session import runtime_types
 
-__all__ = ["Tensors", "inputs_of", "read_onnx"]
-
-
-def read_onnx(path: str | Path) -> ModelProto:
-    """A model with the types and shapes that can be inferred; constants are initializers.
-
-    Raises
-    ------
-    GraphError
-        The file is no ONNX model, or an inconsistent one.
-    OSError
-    """
-    try:
-        model = onnx.load(path)
-        if not model.graph.output:
-            raise GraphError(f"{path} is no ONNX model: it has no outputs")
-        model = onnx.shape_inference.infer_shapes(model, data_prop=True)
-    except (OSError, GraphError):
-        raise
-    except Exception as error:  # protobuf's and onnx's own, which share no base
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise GraphError(f"{path} is no ONNX model: {first}") from error
-    graph = model.graph
-    kept = []
-    for node in graph.node:
-        tensor = _constant(node)
-        if tensor is None:
-            kept.append(node)
-        else:
-            graph.initializer.append(tensor)
-    del graph.node[:]
-    graph.node.extend(kept)
-    return model
+__all__ = ["Tensors", "inputs_of"]
 
 
 def inputs_of(node: NodeProto) -> Iterator[str]:
@@ -65,7 +34,7 @@ class Tensors:
     Parameters
     ----------
     model : ModelProto
-        Of `read_onnx`.
+        Of `lutra.host.graph.read_model.read_onnx`.
 
     Attributes
     ----------
@@ -78,6 +47,7 @@ class Tensors:
     def __init__(self, model: ModelProto) -> None:
         self.graph: GraphProto = model.graph
         self.constants: dict[str, TensorProto] = {t.name: t for t in self.graph.initializer}
+        self._model = model
         self._producers = {name: node for node in self.graph.node for name in node.output if name}
         infos = [*self.graph.input, *self.graph.value_info, *self.graph.output]
         self._infos: dict[str, ValueInfoProto] = {info.name: info for info in infos}
@@ -114,6 +84,15 @@ class Tensors:
             size *= dimension.dim_value
         return size
 
+    def dtype(self, name: str) -> str | None:
+        """NumPy's name of a tensor's type, None where it is not known."""
+        kind = self.constants[name].data_type if name in self.constants else 0
+        if not kind and name in self._infos:
+            kind = self._infos[name].type.tensor_type.elem_type
+        if kind not in TensorProto.DataType.values() or kind == TensorProto.UNDEFINED:
+            return None
+        return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind)).name
+
     def info(self, name: str, *, fallback: int | None = None) -> ValueInfoProto:
         """Name and type of a tensor, as an input or output of a graph says them.
 
@@ -128,25 +107,14 @@ class Tensors:
         if name in self.constants:
             tensor = self.constants[name]
             return onnx.helper.make_tensor_value_info(name, tensor.data_type, list(tensor.dims))
-        if fallback is None:
+        kind = self._runtime_types.get(name, fallback)
+        if kind is None:
             raise GraphError(f"the type of tensor {name!r} could not be inferred")
-        return onnx.helper.make_tensor_value_info(name, fallback, None)
+        return onnx.helper.make_tensor_value_info(name, kind, None)
 
-
-def _constant(node: NodeProto) -> TensorProto | None:
-    """The value of a ``Constant`` node as an initializer."""
-    if node.op_type != "Constant" or node.domain != "":
-        return None
-    (attribute,) = node.attribute
-    value = onnx.helper.get_attribute_value(attribute)
-    if attribute.name == "value":
-        tensor = TensorProto()
-        tensor.CopyFrom(value)
-    elif attribute.name in ("value_float", "value_floats"):
-        tensor = onnx.numpy_helper.from_array(np.array(value, np.float32))
-    elif attribute.name in ("value_int", "value_ints"):
-        tensor = onnx.numpy_helper.from_array(np.array(value, np.int64))
-    else:
-        return None
-    tensor.name = node.output[0]
-    return tensor
+    @cached_property
+    def _runtime_types(self) -> dict[str, int]:
+        """Types of tensors behind operators that only onnxruntime knows."""
+        return runtime_types(
+            self._model, [name for name in self._producers if name not in self._infos]
+        )

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from ..formats.composite import CompositeMatrix
-from ..importers.imported_tensor import ImportedTensor
+from ..importers.imported_tensor import ImportedTensor, PlainTensor
 from ..importers.load import load_model
 from ..quantize import quantize_rtn
 from ..quantized_matrix import QuantizedMatrix
@@ -36,6 +36,8 @@ class GraphWeights:
     ----------
     notes : dict of str to str
         How each matrix came about, by the name of its weights.
+    left : dict of str to str
+        Why products are not on the device, by the name of their node.
     """
 
     def __init__(
@@ -53,14 +55,39 @@ class GraphWeights:
         self._scale_bits = max(scale_bits, 1)
         self._model = load_model(path, scale_bits=self._scale_bits)
         self.notes: dict[str, str] = {}
+        self.left: dict[str, str] = {}
+
+    def takes(self, product: Product) -> bool:
+        """Whether a product's weights can be on the device; a note says why not."""
+        name = product.weight
+        tensor = self._model.tensors.get(name)
+        if isinstance(tensor, ImportedTensor):
+            # Where products disagree on what the outputs are, it lies as the file has it.
+            if tensor.turned in (None, not product.transposed):
+                return True
+            reason = "others take it transposed"
+        elif product.quantised:
+            reason = "its numbers mean something that is not read"
+            if isinstance(tensor, PlainTensor):
+                reason = tensor.refusal or f"{tensor.type} {list(tensor.shape)} is not read"
+        elif 0 in self._tensors.constants[name].dims:
+            reason = "it is empty"
+        elif self._tensors.dtype(name) in ("float16", "float32", "float64"):
+            return True
+        else:
+            reason = f"{self._tensors.dtype(name)} are no real numbers"
+        self.left[product.node] = f"left to onnxruntime: {name!r}, {reason}"
+        return False
 
     def of(self, product: Product) -> Weights:
-        """Weights ``[N, K]`` of a product.
+        """Weights ``[N, K]`` of a product that `takes` is true of.
 
         Raises
         ------
         GraphError
-            They are no real numbers, or scaled in a product of integers.
+            They are not finite, or scaled in a product of integers.
+        DamagedFileError, RangeError
+            As `lutra.host.importers.encode`.
         """
         name = product.weight
         tensor = self._model.tensors.get(name)
@@ -74,12 +101,10 @@ class GraphWeights:
 
     def _rounded(self, product: Product) -> QuantizedMatrix:
         real = self._tensors.constant(product.weight)
-        if real.dtype.kind != "f" or real.ndim != 2:
-            raise GraphError(
-                f"weights {product.weight!r} must be a matrix of real numbers, not {real.dtype} "
-                f"{list(real.shape)}"
-            )
-        w = np.ascontiguousarray(real if product.transposed else real.T, np.float32)
+        with np.errstate(over="ignore"):  # what float32 does not hold is refused below
+            w = np.ascontiguousarray(real if product.transposed else real.T, np.float32)
+        if not np.isfinite(w).all():
+            raise GraphError(f"weights {product.weight!r} must be finite")
         rounded = quantize_rtn(
             w,
             self._bits,

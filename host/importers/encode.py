@@ -9,6 +9,7 @@ import numpy as np
 
 from ..formats.composite import CompositeMatrix, Part
 from ..formats.scale_split import split_group_scales
+from ..packed_codes import PackedCodes
 from ..quantized_matrix import QuantizedMatrix
 from .errors import DamagedFileError
 from .grouped_codes import GroupedCodes
@@ -75,7 +76,7 @@ def encode(tensor: ImportedTensor, *, scale_bits: int = 8, exact: bool = False) 
         A scale, zero point, bias or weight is not finite.
     """
     n, k = tensor.shape
-    codes = np.empty(tensor.shape, np.uint8)
+    codes = PackedCodes(tensor.shape, tensor.bits)
     main = CodeRows(tensor.name, n, scale_bits=scale_bits, exact=exact)
     bias = BiasRows(tensor.name, n, scale_bits=scale_bits, exact=exact)
     columns, group_size = None, tensor.group_size
@@ -83,13 +84,15 @@ def encode(tensor: ImportedTensor, *, scale_bits: int = 8, exact: bool = False) 
     for rows in row_slabs(n, k):
         read = tensor.read(rows)
         columns, group_size = read.columns, read.group_size
-        codes[rows], rest = main.take(rows, read)
+        taken, rest = main.take(rows, read)
+        codes[rows] = taken
         bias.take(rows, rest)
         golden = read.dequantize().astype(np.float64)
         if not np.isfinite(golden).all():
             raise DamagedFileError(f"weights of tensor {tensor.name!r} must be finite")
-        found = read.grouped(codes[rows]) - main.zeros(rows)
-        found = found * main.real_scales(rows) + bias.values(rows)
+        found = read.grouped(taken) - main.zeros(rows)
+        found *= main.real_scales(rows)
+        found += bias.values(rows)
         wrong = read.scattered(read.ungrouped(found)) - golden
         np.abs(golden, out=golden)
         worst = max(worst, float(np.abs(wrong).max()))

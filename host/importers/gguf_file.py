@@ -9,7 +9,6 @@ import numpy as np
 from gguf import GGML_QUANT_SIZES
 from gguf import GGMLQuantizationType as Kind
 
-from .errors import UnsupportedTensorError
 from .gguf_blocks import BLOCKS, Block
 from .gguf_header import GGUFHeader, TensorPlace, read_header
 from .gguf_k_blocks import K_BLOCKS
@@ -86,23 +85,23 @@ def _read_rows(
 
 
 def _array(data: Buffer, place: TensorPlace) -> PlainTensor:
+    dtype = _NUMBERS.get(place.kind) if isinstance(place.kind, Kind) else None
+    refusal = ""
+    if dtype is None:
+        name = place.kind.name if isinstance(place.kind, Kind) else place.kind
+        known = [kind.name for kind in (*_NUMBERS, *_BLOCKS)]
+        refusal = f"type of tensor {place.name!r} must be one of {', '.join(known)}, not {name}"
     return PlainTensor(
         name=place.name,
         type=place.kind.name if isinstance(place.kind, Kind) else f"type {place.kind}",
         shape=place.shape,
         nbytes=place.nbytes,
-        read_array=functools.partial(_read_array, data, place),
+        read_array=functools.partial(_read_array, data, place, dtype or np.dtype(np.uint8)),
+        refusal=refusal,
     )
 
 
-def _read_array(data: Buffer, place: TensorPlace) -> np.ndarray:
-    dtype = _NUMBERS.get(place.kind) if isinstance(place.kind, Kind) else None
-    if dtype is None:
-        name = place.kind.name if isinstance(place.kind, Kind) else place.kind
-        known = [kind.name for kind in (*_NUMBERS, *_BLOCKS)]
-        raise UnsupportedTensorError(
-            f"type of tensor {place.name!r} must be one of {', '.join(known)}, not {name}"
-        )
+def _read_array(data: Buffer, place: TensorPlace, dtype: np.dtype) -> np.ndarray:
     raw = span(data, place.offset, place.nbytes, f"tensor {place.name!r}").view(dtype)
     if place.kind is Kind.BF16:
         raw = widened(raw)

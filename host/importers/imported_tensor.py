@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import DamagedFileError
+from .errors import DamagedFileError, UnsupportedTensorError
 from .grouped_codes import GroupedCodes
 from .mapped_file import element_count
 
@@ -37,6 +37,8 @@ class ImportedTensor:
         What the tensor takes in the file, scales included.
     read_rows : callable
         The decoded rows ``first`` to ``last - 1``.
+    turned : bool or None
+        The file has ``[K, N]``; None where its format says how matrices lie.
     """
 
     name: str
@@ -46,6 +48,7 @@ class ImportedTensor:
     group_size: int
     nbytes: int
     read_rows: Callable[[int, int], GroupedCodes]
+    turned: bool | None = None
 
     def __post_init__(self) -> None:
         if 0 in self.shape:
@@ -85,6 +88,8 @@ class PlainTensor:
     nbytes : int
     read_array : callable
         The array: a read-only view of the file where NumPy has the type, else float32.
+    refusal : str
+        Why it is not read, though it is a matrix; empty of all others.
     """
 
     name: str
@@ -92,6 +97,7 @@ class PlainTensor:
     shape: tuple[int, ...]
     nbytes: int
     read_array: Callable[[], np.ndarray]
+    refusal: str = ""
 
     def __post_init__(self) -> None:
         element_count(self.shape, f"tensor {self.name!r}")
@@ -103,6 +109,8 @@ class PlainTensor:
         ------
         DamagedFileError, UnsupportedTensorError
         """
+        if self.refusal:
+            raise UnsupportedTensorError(self.refusal)
         return self.read_array()
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..errors import RangeError
 from ..formats.group_scales import exact_scales, integer_scales
+from ..packed_codes import PackedCodes
 from ..quantized_matrix import Plane, QuantizedMatrix
 from .errors import DamagedFileError
 from .grouped_codes import GroupedCodes
@@ -25,6 +26,7 @@ class _ScaledRows:
         if not 1 <= scale_bits <= 16:
             raise RangeError(f"scale_bits must be from 1 to 16, not {scale_bits}")
         self._name, self._scale_bits, self._exact = name, scale_bits, exact
+        self._type = np.min_scalar_type((1 << (_WIDEST if exact else scale_bits)) - 1)
         self._row = np.ones(rows, np.float32)
         self._half_units = np.zeros(rows)  # half a unit in rows that are not exact
         self._integers: np.ndarray | None = None
@@ -33,7 +35,7 @@ class _ScaledRows:
         """Take float64 `scales` ``[n, G]``, finite and not negative."""
         if self._integers is None:
             shape = len(self._row), scales.shape[1]
-            self._integers = np.ones(shape, np.uint32 if self._exact else np.uint16)
+            self._integers = np.ones(shape, self._type)
         largest = scales.max(1, keepdims=True)
         several = ((scales != largest) & (scales != 0)).any(1)
         # One scale is exact whatever it is, as long as float32 has it; zeros stay zeros.
@@ -155,7 +157,7 @@ class CodeRows(_ScaledRows):
         """What a weight of each row is off by at most."""
         return self._half_units[rows] * self._span[rows] + self._noise[rows]
 
-    def matrix(self, codes: np.ndarray, group_size: int) -> QuantizedMatrix:
+    def matrix(self, codes: PackedCodes, group_size: int) -> QuantizedMatrix:
         """The matrix of all rows."""
         assert self._zeros is not None
         bits, scales = self._bits, self._group_scales()
@@ -198,7 +200,7 @@ class BiasRows(_ScaledRows):
             return
         if self._negative is None or self._integers is None:
             self._negative = np.zeros((len(self._row), biases.shape[1]), bool)
-            self._integers = np.zeros(self._negative.shape, np.uint32 if self._exact else np.uint16)
+            self._integers = np.zeros(self._negative.shape, self._type)
         sizes = np.abs(biases)
         self._scale(rows, sizes)
         # What is nearer to nothing than to a unit.
@@ -218,6 +220,7 @@ class BiasRows(_ScaledRows):
     def matrix(self, k: int, group_size: int) -> QuantizedMatrix:
         """The matrix ``[N, K]`` of all biases."""
         assert self._negative is not None
+        signs = self._negative.astype(np.uint8) << np.uint8(1)
         return QuantizedMatrix(
             # All ones, in one byte.
             codes=np.broadcast_to(np.uint8(1), (len(self._row), k)),
@@ -226,7 +229,7 @@ class BiasRows(_ScaledRows):
             offset=1,
             halve=True,
             group_size=group_size,
-            zero_points=np.where(self._negative, 2, 0) if self._negative.any() else 0,
+            zero_points=signs if signs.any() else 0,
             group_scales=self._group_scales(),
             row_scales=self._row_scales(),
         )

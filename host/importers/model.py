@@ -109,6 +109,8 @@ class Model(Mapping[str, "QuantizedMatrix | CompositeMatrix | np.ndarray"]):
         """
         tensor = self.tensor(name)
         if isinstance(tensor, PlainTensor):
+            if tensor.refusal:
+                raise UnsupportedTensorError(tensor.refusal)
             raise UnsupportedTensorError(
                 f"tensor {name!r} must be quantised, not {tensor.type}: give load_model a quantiser"
             )

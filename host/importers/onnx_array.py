@@ -11,11 +11,12 @@ import numpy as np
 
 from .errors import DamagedFileError, UnsupportedTensorError
 from .external_files import ExternalFiles
+from .imported_tensor import PlainTensor
 from .mapped_file import Buffer, element_count, span
 from .packed_words import unpack_bytes
 from .protobuf_walk import Initializer
 
-__all__ = ["OnnxArray", "array_of"]
+__all__ = ["OnnxArray", "array_of", "refused"]
 
 #: ONNX's numbers of types: name, NumPy's type, bits of an element.
 _TYPES: dict[int, tuple[str, np.dtype, int]] = {
@@ -61,23 +62,37 @@ class OnnxArray:
         DamagedFileError, UnsupportedTensorError
         """
         data = self.load()
-        if self.bits < 8 and data.dtype == np.uint8:
+        if self.bits < 8:
             data = self._unpacked(data, element_count(self.shape, f"tensor {self.name!r}"))
         return data.reshape(self.shape)
 
+    def rows(self, first: int, last: int) -> np.ndarray:
+        """``array[first:last]``, without unpacking the rest."""
+        if self.bits >= 8:
+            return self.read()[first:last]
+        each = element_count(self.shape[1:], f"tensor {self.name!r}")
+        return self._stretch(first * each, last * each).reshape(last - first, *self.shape[1:])
+
     def columns(self, first: int, last: int) -> np.ndarray:
         """``array[:, first:last]`` of two dimensions, without unpacking the rest."""
-        rows, columns = self.shape
-        per_byte = 8 // self.bits if self.bits < 8 else 1
-        if per_byte == 1 or columns % per_byte:
+        if self.bits >= 8:
             return self.read()[:, first:last]
-        data = self.load()
-        if data.dtype != np.uint8:
-            return data.reshape(self.shape)[:, first:last]
+        rows, columns = self.shape
+        per_byte = 8 // self.bits
+        if columns % per_byte:
+            starts = range(first, rows * columns, columns)
+            return np.stack([self._stretch(at, at + last - first) for at in starts])
         low, high = first // per_byte, -(-last // per_byte)
-        part = data.reshape(rows, -1)[:, low:high]
+        part = self.load().reshape(rows, -1)[:, low:high]
         found = self._unpacked(part.reshape(-1), rows * (high - low) * per_byte)
         return found.reshape(rows, -1)[:, first - low * per_byte : last - low * per_byte]
+
+    def _stretch(self, first: int, last: int) -> np.ndarray:
+        """Elements `first` to `last` of those in the file's order, of less than 8 bits."""
+        per_byte = 8 // self.bits
+        low = first // per_byte
+        part = self.load()[low : -(-last // per_byte)]
+        return self._unpacked(part, last - low * per_byte)[first - low * per_byte :]
 
     def _unpacked(self, data: np.ndarray, count: int) -> np.ndarray:
         values = unpack_bytes(data.reshape(1, -1), self.bits)[0, :count]
@@ -85,6 +100,18 @@ class OnnxArray:
             sign = 1 << self.bits - 1
             values = ((values ^ np.uint8(sign)).astype(np.int8) - np.int8(sign)).astype(np.int8)
         return values
+
+
+def refused(kind: str, array: OnnxArray, error: UnsupportedTensorError) -> PlainTensor:
+    """A quantised weight that nothing here reads: asking for it raises, the others are fine."""
+    return PlainTensor(
+        name=array.name,
+        type=kind,
+        shape=array.shape,
+        nbytes=array.nbytes,
+        read_array=array.read,
+        refusal=str(error),
+    )
 
 
 def array_of(

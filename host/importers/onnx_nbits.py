@@ -24,8 +24,8 @@ import numpy as np
 
 from .errors import DamagedFileError, UnsupportedTensorError
 from .grouped_codes import GroupedCodes, widened
-from .imported_tensor import ImportedTensor
-from .onnx_array import OnnxArray
+from .imported_tensor import ImportedTensor, PlainTensor
+from .onnx_array import OnnxArray, refused
 from .onnx_graph import Graph, attributes, integer
 from .packed_words import unpack_bytes
 
@@ -34,30 +34,33 @@ __all__ = ["nbits_matrices"]
 _FLOATS = ("FLOAT", "FLOAT16", "BFLOAT16")
 
 
-def nbits_matrices(graph: Graph) -> tuple[dict[str, ImportedTensor], set[str]]:
+def nbits_matrices(graph: Graph) -> tuple[dict[str, ImportedTensor | PlainTensor], set[str]]:
     """The weights of all MatMulNBits nodes by name, and the constants that they are made of.
 
     Raises
     ------
     DamagedFileError, UnsupportedTensorError
     """
-    tensors: dict[str, ImportedTensor] = {}
+    tensors: dict[str, ImportedTensor | PlainTensor] = {}
     parts: set[str] = set()
     for node in graph.nodes("MatMulNBits"):
         weight, scales = graph.input(node, 1), graph.input(node, 2)
         if weight is None or scales is None:
             continue  # computed, not stored
-        used = [weight, scales]
         zeros = graph.input(node, 3)
-        if zeros is not None:
-            used.append(zeros)
-        elif any(node.input[3:4]):
-            raise UnsupportedTensorError(f"zero points of tensor {weight.name!r} must be constants")
-        if any(node.input[4:5]):
-            raise UnsupportedTensorError(
-                f"tensor {weight.name!r} must not have a g_idx, an input that the operator gave up"
-            )
-        tensors[weight.name] = _matrix(attributes(node), weight, scales, zeros)
+        used = [weight, scales, *([] if zeros is None else [zeros])]
+        try:
+            if zeros is None and any(node.input[3:4]):
+                raise UnsupportedTensorError(
+                    f"zero points of tensor {weight.name!r} must be constants"
+                )
+            if any(node.input[4:5]):
+                raise UnsupportedTensorError(
+                    f"tensor {weight.name!r} must not have a g_idx, which the operator gave up"
+                )
+            tensors[weight.name] = _matrix(attributes(node), weight, scales, zeros)
+        except UnsupportedTensorError as error:
+            tensors[weight.name] = refused("MatMulNBits", weight, error)
         parts |= {array.name for array in used}
     return tensors, parts
 

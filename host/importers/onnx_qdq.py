@@ -20,10 +20,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .errors import DamagedFileError
+from .errors import DamagedFileError, UnsupportedTensorError
 from .grouped_codes import GroupedCodes, widened
-from .imported_tensor import ImportedTensor
-from .onnx_array import OnnxArray
+from .imported_tensor import ImportedTensor, PlainTensor
+from .onnx_array import OnnxArray, refused
 from .onnx_graph import Graph, attributes, integer
 from .onnx_scales import RowGrid, output_axis
 
@@ -33,14 +33,14 @@ _INTEGERS = ("INT8", "UINT8", "INT4", "UINT4", "INT2", "UINT2")
 _HALVES = ("FLOAT16", "BFLOAT16")
 
 
-def qdq_matrices(graph: Graph) -> tuple[dict[str, ImportedTensor], set[str]]:
+def qdq_matrices(graph: Graph) -> tuple[dict[str, ImportedTensor | PlainTensor], set[str]]:
     """Quantised weights by the name of their constant, and the constants that they are made of.
 
     Raises
     ------
     DamagedFileError, UnsupportedTensorError
     """
-    tensors: dict[str, ImportedTensor] = {}
+    tensors: dict[str, ImportedTensor | PlainTensor] = {}
     parts: set[str] = set()
     made = {node.output[0]: node for node in graph.nodes("QuantizeLinear") if node.output}
     for node in graph.nodes("DequantizeLinear"):
@@ -57,17 +57,25 @@ def qdq_matrices(graph: Graph) -> tuple[dict[str, ImportedTensor], set[str]]:
         if len(weight.shape) < 2 or not node.output:
             continue
         transposed = len(weight.shape) == 2 and graph.transposed(node.output[0])
-        tensor = _tensor("QDQ", weight, kind, scale, zero, attributes(node), transposed, quantise)
-        tensors[weight.name] = tensor
+        known = attributes(node)
+        try:
+            tensors[weight.name] = _tensor(
+                "QDQ", weight, kind, scale, zero, known, transposed, quantise
+            )
+        except UnsupportedTensorError as error:
+            tensors[weight.name] = refused("QDQ", weight, error)
         parts |= {array.name for array in (weight, scale, zero) if array is not None}
     for node in graph.nodes("MatMulInteger"):
         weight, zero = graph.input(node, 1), graph.input(node, 3)
         if weight is None or weight.type not in _INTEGERS or len(weight.shape) != 2:
             continue
         # Its zero points are along the outputs.
-        tensors[weight.name] = _tensor(
-            "MatMulInteger", weight, weight, None, zero, {"axis": 1}, True, False
-        )
+        try:
+            tensors[weight.name] = _tensor(
+                "MatMulInteger", weight, weight, None, zero, {"axis": 1}, True, False
+            )
+        except UnsupportedTensorError as error:
+            tensors[weight.name] = refused("MatMulInteger", weight, error)
         parts |= {array.name for array in (weight, zero) if array is not None}
     return tensors, parts
 
@@ -76,7 +84,8 @@ def weight_rows(weight: OnnxArray, transposed: bool, first: int, last: int) -> n
     """Outputs `first` to `last` of a constant, ``[n, K]``."""
     if transposed:
         return np.ascontiguousarray(weight.columns(first, last).T)
-    return weight.read().reshape(weight.shape[0], -1)[first:last]
+    rows = weight.rows(first, last)
+    return rows.reshape(len(rows), int(np.prod(weight.shape[1:], dtype=np.int64)))
 
 
 class _Parts(NamedTuple):
@@ -131,6 +140,7 @@ def _tensor(
         group_size=max(group_size, 1),
         nbytes=sum(array.nbytes for array in arrays),
         read_rows=functools.partial(_read_rows, parts),
+        turned=transposed,
     )
 
 

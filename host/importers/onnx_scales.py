@@ -76,9 +76,10 @@ class RowGrid:
 
     def rows(self, first: int, last: int) -> np.ndarray:
         """Values of outputs `first` to `last`: ``[n, G]``, G = 1 where they are not blocked."""
-        values = self._array.read()
         if self._kind == "one":
-            return np.repeat(values.reshape(1, 1), last - first, axis=0)
+            return np.repeat(self._array.read().reshape(1, 1), last - first, axis=0)
         if self._kind == "outputs":
-            return values.reshape(-1, 1)[first:last]
-        return values[:, first:last].T if self._transposed else values[first:last]
+            return self._array.read().reshape(-1, 1)[first:last]
+        if self._transposed:
+            return self._array.columns(first, last).T
+        return self._array.rows(first, last)

@@ -21,8 +21,8 @@ import numpy as np
 
 from .errors import DamagedFileError, UnsupportedTensorError
 from .grouped_codes import GroupedCodes, widened
-from .imported_tensor import ImportedTensor
-from .onnx_array import OnnxArray
+from .imported_tensor import ImportedTensor, PlainTensor
+from .onnx_array import OnnxArray, refused
 from .onnx_graph import Graph, attributes, integer
 from .onnx_qdq import weight_rows
 from .onnx_scales import RowGrid, output_axis
@@ -49,27 +49,30 @@ class _Quant(NamedTuple):
     round: Callable[[np.ndarray], np.ndarray]
 
 
-def qonnx_matrices(graph: Graph) -> tuple[dict[str, ImportedTensor], set[str]]:
+def qonnx_matrices(graph: Graph) -> tuple[dict[str, ImportedTensor | PlainTensor], set[str]]:
     """Quantised weights by the name of their constant, and the constants that they are made of.
 
     Raises
     ------
     DamagedFileError, UnsupportedTensorError
     """
-    tensors: dict[str, ImportedTensor] = {}
+    tensors: dict[str, ImportedTensor | PlainTensor] = {}
     parts: set[str] = set()
     for node in graph.nodes("Quant", "IntQuant", "BipolarQuant"):
         weight, scale = graph.input(node, 0), graph.input(node, 1)
         if weight is None or scale is None or not node.output or len(weight.shape) < 2:
             continue  # an activation
-        zero, quant = None, None
+        zero, width = None, None
         if node.op_type != "BipolarQuant":
             zero, width = graph.input(node, 2), graph.input(node, 3)
             if zero is None or width is None:
                 continue
-            quant = _quant(weight.name, width, attributes(node))
         transposed = len(weight.shape) == 2 and graph.transposed(node.output[0])
-        tensors[weight.name] = _tensor(weight, scale, zero, quant, transposed)
+        try:
+            quant = None if width is None else _quant(weight.name, width, attributes(node))
+            tensors[weight.name] = _tensor(weight, scale, zero, quant, transposed)
+        except UnsupportedTensorError as error:
+            tensors[weight.name] = refused("Quant", weight, error)
         parts |= {name for name in node.input if name in graph.arrays}
     return tensors, parts
 
@@ -134,6 +137,7 @@ def _tensor(
         group_size=max(k, 1),
         nbytes=sum(array.nbytes for array in arrays),
         read_rows=read,
+        turned=transposed,
     )
 
 

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -33,7 +33,6 @@ def fits(values: list[Fraction], exponent: int, bits: int) -> bool:
     return all(-top <= round(v / Fraction(2) ** exponent) <= top - 1 for v in values)
 
 
-@settings(deadline=None)
 @given(
     values=hnp.arrays(
         np.float64, (2, 11), elements=st.floats(-(2.0**70), 2.0**70, width=32) | st.just(0.0)

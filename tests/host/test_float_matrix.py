@@ -63,7 +63,7 @@ def exact(x: np.ndarray, weights: QuantizedMatrix) -> list[list[Fraction]]:
     return [[product(row, c, s) for c, s in zip(w, scales, strict=True)] for row in x]
 
 
-@settings(deadline=None, max_examples=12)
+@settings(max_examples=12)
 @pytest.mark.parametrize("pe", SHAPES)
 @given(seed=st.integers(0, 2**32), format=st.sampled_from(FORMATS), scaled=st.booleans())
 def test_products_are_within_their_bound(pe, seed, format, scaled):

@@ -82,7 +82,7 @@ def test_programs_are_legal_and_complete(name: str):
         check_program(layout, row_blocks, build_program(layout, row_blocks, ADDRESSES))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     lanes=st.integers(8, 40),
     tables=st.integers(1, 9),

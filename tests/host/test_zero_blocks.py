@@ -44,7 +44,7 @@ def sparse_case(
 
 @given(st.sampled_from(sorted(SHAPES)), st.integers(1, 150), st.integers(1, 300),
        st.integers(1, 8), st.integers(0, 2**32 - 1))  # fmt: skip
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_results_stay_and_cycles_go(name, n, k, m, seed):
     config = SHAPES[name]
     if config.table_bits or config.act_exponent_bits or not config.group_zeros:

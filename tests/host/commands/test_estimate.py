@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from lutra.host.commands.estimate import estimate
 from lutra.host.errors import LutraError
 from lutra.host.estimator.model_shape import EstimateError
+from lutra.host.estimator.published import PUBLISHED, Published
 
 SHORT = ["--model", "opt-125m", "--board", "kv260", "--prompt", "4"]
 
@@ -52,6 +53,23 @@ def test_options_change_what_they_say(run):
     assert decode("--context", "64", "--cache-bits", "4") < base
     assert decode("--accelerators", "8", "--bandwidth", "400000") > 3 * base
     assert decode("--config", "w4a8_shiftadd") != base
+
+
+def test_several_boards_stand_beside_published_figures(run, monkeypatch):
+    monkeypatch.setitem(PUBLISHED, "opt-125m", (Published("a processor", 11, "someone"),))
+    boards = (*SHORT, "--with", "alveo_u280")
+    rows = json.loads(run(*boards, "--json").stdout)["results"]
+    figures = {row["name"]: row["value"] for row in rows}
+    alone = json.loads(run(*SHORT, "--json").stdout)["results"][0]
+    assert figures[alone["name"]] == alone["value"]
+    assert figures["estimate.opt-125m.alveo_u280.decode_tokens_per_s"] > alone["value"]
+    assert figures["published.opt-125m.a processor"] == 11
+    text = run(*boards).stdout
+    assert "kv260" in text
+    assert "a processor" in text
+    assert [p.tokens_per_second for p in PUBLISHED["bitnet-3b"]] == [11, 30, 71]
+    failed = run(*SHORT, "--with", "arty_a7")
+    assert isinstance(failed.exception, EstimateError)
 
 
 def test_table_and_picture(run, tmp_path: Path):

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import json
 
+from numpy.random import default_rng
 from typer.testing import CliRunner
 
 from lutra.host.cli import app
 from lutra.host.llm import SHIPPED
+
+from ..importers import onnx_models as om
 
 
 def run(*arguments: str) -> str:
@@ -30,3 +33,12 @@ def test_errors_are_measured():
     assert (row["planes"], row["max_error"], row["bound"]) == ([2], 0, 0)
     assert "2 planes" in text
     assert "token_embd" not in text
+
+
+def test_what_is_not_read_says_so(tmp_path):
+    weights = om.constant("w", default_rng(0).integers(-9, 9, (8, 6)).astype("int8"))
+    scales = om.constant("s", default_rng(0).uniform(1, 2, 8).astype("float32"))
+    nodes = [om.node("DequantizeLinear", "ws", "d", axis=0), om.node("MatMul", "xd", "y")]
+    path = om.save(om.model(nodes, [weights, scales], inputs={"x": "FLOAT"}), tmp_path)
+    (row,) = json.loads(run(str(path), "--errors", "--json"))["tensors"]
+    assert (row["name"], row["becomes"]) == ("w", "not read")

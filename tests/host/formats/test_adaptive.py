@@ -30,7 +30,7 @@ def random_matrix(rng, n, k, bits, size, kind) -> QuantizedMatrix:
 @given(st.integers(1, 30), st.integers(1, 120), st.integers(2, 8),
        st.sampled_from([None, 16, 33]), st.sampled_from(["symmetric", "zeros", "scaled"]),
        st.sampled_from(["lut", "bitserial", "add"]), st.integers(0, 2**32 - 1))  # fmt: skip
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_products_are_those_of_the_rounded_weights(n, k, bits, size, kind, pe, seed):
     rng = np.random.default_rng(seed)
     matrix = random_matrix(rng, n, k, bits, size, kind)
@@ -100,7 +100,7 @@ def test_planes_left_out_cost_nothing():
 
 @given(st.integers(1, 40), st.integers(40, 160), st.integers(2, 8),
        st.sampled_from(["symmetric", "zeros"]), st.integers(0, 2**32 - 1))  # fmt: skip
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_zero_activations_are_left_out_of_every_plane(n, k, bits, kind, seed):
     rng = np.random.default_rng(seed)
     adaptive = AdaptiveMatrix(random_matrix(rng, n, k, bits, 32, kind))

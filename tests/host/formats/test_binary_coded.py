@@ -35,7 +35,7 @@ def random_coded(rng, q, n, k, size, exponents=None) -> BinaryCoded:
 @given(st.integers(1, 4), st.integers(1, 20), st.integers(1, 150),
        st.sampled_from([None, 32, 50]), st.sampled_from(["lut", "bitserial", "add", "lut3"]),
        st.integers(0, 2**32 - 1))  # fmt: skip
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_powers_of_two_are_exact(q, n, k, size, pe, seed):
     rng = np.random.default_rng(seed)
     coded = random_coded(rng, q, n, k, size)

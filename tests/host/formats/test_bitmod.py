@@ -32,7 +32,7 @@ def test_books_are_the_published_ones(tag):
 @given(st.sampled_from([3, 4]), st.integers(1, 20), st.integers(1, 300),
        st.sampled_from([32, 128, None]), st.integers(0, 2**32 - 1),
        st.sampled_from(PES))  # fmt: skip
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_exact(bits, n, k, size, seed, pe):
     rng = np.random.default_rng(seed)
     width = k if size is None else min(size, k)

@@ -63,7 +63,7 @@ def test_ternary_exact(pe):
     st.lists(st.integers(-128, 127), min_size=1, max_size=256), shapes, st.sampled_from(PES),
     st.booleans(), st.integers(0, 2**32 - 1),
 )  # fmt: skip
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_any_codebook_exact(values, shape, pe, only_used, seed):
     rng = np.random.default_rng(seed)
     codes = rng.integers(0, len(values), shape).astype(np.uint8)

@@ -50,7 +50,7 @@ def test_e2m1_exact(pe):
 # Scales up to 2**101: the products of larger ones leave float32.
 @given(st.integers(1, 20), st.integers(1, 200), st.integers(0, 220), st.integers(1, 8),
        st.integers(0, 2**32 - 1), st.sampled_from(PES))  # fmt: skip
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_mxfp4_exact_within_the_scale_bits(n, k, low, spread, seed, pe):
     rng = np.random.default_rng(seed)
     codes = rng.integers(0, 16, (n, k), dtype=np.uint8)
@@ -69,7 +69,7 @@ def test_mxfp4_blocks_of_zeros_need_no_scale():
 
 
 @given(st.integers(9, 200), st.integers(0, 2**32 - 1))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_mxfp4_rounds_to_a_bound(spread, seed):
     rng = np.random.default_rng(seed)
     codes = rng.integers(0, 16, (8, 160), dtype=np.uint8)
@@ -110,7 +110,7 @@ def test_mxfp4_equals_gguf():
 
 
 @given(st.integers(1, 12), st.integers(1, 100), st.integers(8, 88), st.integers(0, 2**32 - 1))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_nvfp4_exact_over_four_binades(n, k, low, seed):
     rng = np.random.default_rng(seed)
     codes = rng.integers(0, 16, (n, k), dtype=np.uint8)

@@ -19,7 +19,7 @@ grids = hnp.array_shapes(min_dims=2, max_dims=2, max_side=12)
 
 @given(grids.flatmap(lambda s: hnp.arrays(np.int64, s, elements=st.integers(0, 255))),
        st.integers(-60, 60))  # fmt: skip
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_exact_where_integers_fit(integers, exponent):
     scales = np.ldexp(integers.astype(np.float64), exponent)
     found = integer_scales(scales, scale_bits=8)
@@ -31,7 +31,7 @@ def test_exact_where_integers_fit(integers, exponent):
 @given(grids.flatmap(lambda s: hnp.arrays(
     np.float32, s, elements=st.floats(0, 1e6, width=32, allow_subnormal=False))),
     st.integers(2, 16))  # fmt: skip
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_half_a_unit_off(scales, bits):
     found = integer_scales(scales, scale_bits=bits)
     unit = found.row.astype(float)[:, None]
@@ -54,7 +54,7 @@ def test_far_apart():
 
 
 @given(st.integers(1, 8), st.integers(0, 2**32 - 1))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_split_exact(bits, seed):
     rng = np.random.default_rng(seed)
     weights = rng.integers(-4, 4, (9, 100))

@@ -27,7 +27,7 @@ def run(matrix, x: np.ndarray, pe: str = "lut") -> tuple[np.ndarray, dict[str, i
 @given(st.integers(1, 30), st.integers(2, 150), st.sampled_from(["ternary", 2, 3, 4, 6]),
        st.sampled_from([None, 32, 48]), st.integers(1, 3), st.sampled_from(PES),
        st.integers(0, 2**32 - 1))  # fmt: skip
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_exact(n, k, kind, size, scale, pe, seed):
     rng = np.random.default_rng(seed)
     groups = 1 if size is None else -(-k // min(size, k))

@@ -41,7 +41,7 @@ def test_fewest_exhaustive():
 
 
 @given(st.sets(st.integers(-128, 127), min_size=1, max_size=256), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_bytes_take_eight_planes_at_most(values, grouped):
     chosen = planes_for(values, grouped=grouped)
     assert chosen.bits <= 8

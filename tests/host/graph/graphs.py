@@ -9,7 +9,8 @@ import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from lutra.host.graph.tensors import Tensors, read_onnx
+from lutra.host.graph.read_model import read_onnx
+from lutra.host.graph.tensors import Tensors
 
 
 def save_graph(

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from lutra.host.graph.errors import GraphError
 from lutra.host.graph.partition import DeviceStep, HostStep, partition
 from lutra.host.graph.products import find_products
-from lutra.host.graph.tensors import read_onnx
+from lutra.host.graph.read_model import read_onnx
 
 from .graphs import attention_graph, parsed, save_graph
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import tracemalloc
-
 import numpy as np
 import pytest
 from gguf import GGMLQuantizationType as Kind
@@ -75,7 +73,7 @@ def grouped(draw: st.DrawFn) -> GroupedCodes:
     )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(grouped(), st.integers(1, 16))
 def test_error_is_measured_and_bounded(read: GroupedCodes, scale_bits: int):
     tensor = tensor_of(read)
@@ -148,23 +146,6 @@ def test_products_on_the_functional_device(tmp_path, kind: Kind, config: str):
         else:
             got = device.matmul(x, device.load(matrix))
     assert np.allclose(got, want, rtol=1e-6, atol=1e-6 * np.abs(want).max())
-
-
-@pytest.mark.parametrize("kind", [Kind.TQ2_0, Kind.Q4_0, Kind.Q4_1, Kind.Q6_K])
-def test_loading_takes_little_more_than_its_result(tmp_path, kind: Kind):
-    raw = gguf_blocks(default_rng(6), kind, 1024, 4096)
-    model = load_model(write_gguf(tmp_path / "t.gguf", {"w": (raw, kind)}))
-    tracemalloc.start()
-    try:
-        matrix = model["w"]
-        loaded, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert matrix.shape == (1024, 4096)
-    assert peak <= 1.5 * loaded
-    # The codes alone, a byte each, are 3.9 times the bytes of TQ2_0.
-    if kind is not Kind.TQ2_0:
-        assert peak <= 4 * raw.nbytes
 
 
 def test_nonsense_is_named():

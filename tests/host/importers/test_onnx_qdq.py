@@ -151,8 +151,11 @@ def test_matmul_integer(tmp_path: Path, kind: str, zeros):
 
 def test_scales_along_the_inputs_are_refused(tmp_path: Path):
     made = dequantised(default_rng(8), "INT8", (40, 10), (40,), axis=0)
-    with pytest.raises(UnsupportedTensorError, match="'s' must have one value, one for each of 10"):
-        load_model(om.save(made, tmp_path))
+    model = load_model(om.save(made, tmp_path))
+    message = "'s' must have one value, one for each of 10"
+    for read in (model.__getitem__, model.encode, lambda name: model.tensor(name).read()):
+        with pytest.raises(UnsupportedTensorError, match=message):
+            read("w")
 
 
 def test_negative_blocks_are_named(tmp_path: Path):

@@ -122,7 +122,7 @@ def test_wrong_nodes_are_named(tmp_path: Path):
         ({"bits": 1, "zero": 1}, "zero point of tensor 'w' must be 0"),
     ):
         with pytest.raises(UnsupportedTensorError, match=message):
-            load_model(om.save(quant_model(weights, scale, **change), tmp_path))
+            load_model(om.save(quant_model(weights, scale, **change), tmp_path))["w"]
     weights[1, 2] = np.nan
     tensor = imported(quant_model(weights, scale), tmp_path)
     with pytest.raises(DamagedFileError, match="tensor 'w' must be finite"):
