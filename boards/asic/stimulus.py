@@ -81,17 +81,18 @@ def array_stimulus(
     bit("control", busy & (step % passes == 0), PEControl, "act_first")
     bit("control", busy & (step % passes == passes - 1), PEControl, "act_last")
     bit("control", busy & (step % turn == turn - 1), PEControl, "release")
-    late = step - element_latency(c)
+    # Control comes a cycle before the sums, and group parameters two before the finished planes.
+    late = step - (element_latency(c) - 1)
     plane = late // passes % planes
     bit("plane", (late >= 0) & (late % passes == passes - 1), PlaneControl, "valid")
     bit("plane", plane == 0, PlaneControl, "first")
     bit("plane", plane != 0, PlaneControl, "shift")  # its lowest bit: shifts by one
-    late = late - 1
-    bit("complete", (late >= 0) & (late % (passes * planes) == passes * planes - 1))
     bit("group", np.ones(cycles, np.uint8))
     bit("halve", np.full(cycles, c.digit_bits == 1 and c.weight_bits > 1, np.uint8))
     parameters = random.integers(0, 2, (cycles, ports.get("parameters", 1)), dtype=np.uint8)
     drive("parameters", parameters[np.maximum(late, 0) // (passes * planes)])
+    late = late - 2
+    bit("complete", (late >= 0) & (late % (passes * planes) == passes * planes - 1))
     order = sorted(set(ports) - {"clk", "rst"})
     bits = np.concatenate([columns[name] for name in order], axis=1)
     return Stimulus(bits, [(name, ports[name]) for name in order], warm_up)

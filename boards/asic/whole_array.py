@@ -24,10 +24,11 @@ class WholeArray(Component):
     they do from the buffers' output registers.
 
     Where a weight is a single digit (``max_weight_bits`` of them fit one), planes are never added
-    up, so that `first` is tied to 1 and synthesis takes the accumulator's adder out: an array of
-    multipliers is not charged for planes that it does not need.
+    up, and `hw.plane_accumulator` has no adder: an array of multipliers, or of trits, is not
+    charged for planes that it does not need. Nor for halving the sum (`halve` is tied to 0), which
+    only digits of -1 and +1 ask for.
 
-    Latency: that of the element, + 1 (planes), + 2 (rescale).
+    Latency: that of the element, + 1 (planes), + that of `hw.rescale.Rescale`.
 
     Parameters
     ----------
@@ -71,7 +72,7 @@ class WholeArray(Component):
             planes.sums.eq(element.sums),
             planes.signs.eq(element.signs),
             rescale.valid.eq(self.complete),
-            rescale.halve.eq(self.halve),
+            rescale.halve.eq(self.halve if c.digit_bits == 1 and c.pe != "lut3" else 0),
             rescale.group.eq(self.group),
             rescale.coefficient.eq(self.coefficient),
             rescale.parameters.eq(self.parameters),
@@ -81,6 +82,4 @@ class WholeArray(Component):
             self.out_valid.eq(rescale.out_valid),
             self.values.eq(rescale.values),
         ]
-        if c.max_weight_bits <= c.digit_bits:
-            m.d.comb += planes.control.first.eq(1)
         return m

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ...hw.config import Config
 from .plan import WEIGHTS
 from .points import ELEMENTS
 from .study import best
@@ -34,6 +35,7 @@ def draw_figures(records: Sequence[Record], folder: str | Path) -> list[Path]:
 
     Left, area a MAC of each element's best shape against the bits of a weight. Right, all shapes of
     all widths: area of the whole array against MACs a cycle, with the Pareto front of each element.
+    One more, ``density-tables.svg``, where arrays differ in the width of table entries only.
 
     Raises
     ------
@@ -70,14 +72,43 @@ def draw_figures(records: Sequence[Record], folder: str | Path) -> list[Path]:
             path.parent.mkdir(parents=True, exist_ok=True)
             figure.savefig(path, metadata={"Date": None})
             paths.append(path)
-    return paths
+    return paths + _table_widths(records, Path(folder))
+
+
+def _table_widths(records: Sequence[Record], folder: Path) -> list[Path]:
+    """Area against the width of quantised entries, of arrays with three widths or more."""
+    from matplotlib.figure import Figure
+
+    lines: dict[str, dict[int, float]] = {}
+    for r in records:
+        if r["element"] == "lut":
+            c = Config(**r["config"])
+            shape = " x ".join(map(str, r["shape"]))
+            name = f"{r['target']}, w{r['weight']}a{c.act_bits}, {shape}"
+            lines.setdefault(name, {})[c.stored_entry_bits] = r["area_per_mac"]
+    lines = {name: line for name, line in lines.items() if len(line) > 2}
+    if not lines:
+        return []
+    figure = Figure(figsize=(5, 4), layout="constrained")
+    axes = figure.subplots()
+    for name, line in sorted(lines.items()):
+        widths = sorted(line)
+        whole = line[widths[-1]]
+        axes.plot(widths, [line[w] / whole for w in widths], "o-", label=name)
+    axes.set(xlabel="bits of a table entry, the widest exact", ylabel="area, exact tables = 1")
+    axes.set_ylim(0, 1.2)
+    axes.set_xticks(sorted({width for line in lines.values() for width in line}))
+    axes.legend(fontsize=7, loc="lower right")
+    path = folder / "density-tables.svg"
+    figure.savefig(path, metadata={"Date": None})
+    return [path]
 
 
 def _against_bits(axes: Any, records: Sequence[Record], unit: str) -> None:
     """At the throughput that most records have."""
-    rates = [round(r["macs_per_cycle"], -1) for r in records]
-    rate = max(set(rates), key=lambda value: (rates.count(value), value))
-    near = [r for r in records if abs(r["macs_per_cycle"] / max(rate, 1) - 1) < 0.06]
+    rates = [r["macs_per_cycle"] for r in records]
+    rate = max(rates, key=lambda value: (sum(abs(r / value - 1) < 0.04 for r in rates), value))
+    near = [r for r in records if abs(r["macs_per_cycle"] / rate - 1) < 0.04]
     costs: dict[str, dict[str, float]] = {}
     for element in ELEMENTS:
         found = {w: best(near, element=element, weight=w) for w in WEIGHTS}

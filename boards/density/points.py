@@ -38,6 +38,10 @@ class Point:
         Of an element that has some, see `competitors.VARIANTS`.
     seed : int
         Of place and route, where the target has any.
+    memory : str
+        Of the target, a board; its first where empty.
+    clock_mhz : float
+        That a board is routed for; its own where 0.
     """
 
     target: str
@@ -45,13 +49,18 @@ class Point:
     weight: str
     variant: str = ""
     seed: int = 1
+    memory: str = ""
+    clock_mhz: float = 0.0
 
     @property
     def text(self) -> str:
         """Everything that distinguishes points, as text."""
+        routed = ""
+        if self.memory or self.clock_mhz:
+            routed = f"memory = {self.memory}\nclock_mhz = {self.clock_mhz:g}\n"
         return (
             f"target = {self.target}\nweight = {self.weight}\nvariant = {self.variant}\n"
-            f"seed = {self.seed}\n{canonical_toml(self.config)}"
+            f"seed = {self.seed}\n{routed}{canonical_toml(self.config)}"
         )
 
 
@@ -65,7 +74,7 @@ def array_config(pe: str, weight: str, act_bits: int, **fields: Any) -> Config:
     ``scale_bits = 0``) unless `fields` say otherwise: a multiplier an output costs every element
     the same, and hides what they differ in.
     """
-    bits = 2 if weight == "1.58" else int(weight)
+    bits = (1 if pe == "lut3" else 2) if weight == "1.58" else int(weight)
     basic: Mapping[str, Any] = {
         "pe": pe,
         "weight_bits": bits,

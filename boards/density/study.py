@@ -42,7 +42,9 @@ FIGURES: dict[str, tuple[str, str]] = {
     "density.ecp5.lut4_per_plane_mac.a8": (
         "LUT4", "lookup array, all kinds of LUT4 over one-bit MACs a cycle"),
     "density.ecp5.lut4_per_ternary_mac.a8": (
-        "LUT4", "native ternary lookup array, LUT4 over ternary MACs a cycle"),
+        "LUT4", "native ternary lookup array, tables in distributed RAM, LUT4 over ternary MACs"),
+    "density.ecp5.lut4_per_ternary_mac_bram.a8": (
+        "LUT4", "the same with tables in block RAM, which counts as no LUT: see block_ram"),
     "density.xc7.lut_per_plane_mac.a8": ("LUT", "the same on 7-series"),
     "density.xc7.lut_per_ternary_mac.a8": ("LUT", "the same on 7-series"),
     "density.ulx3s_85f.tops.w2a8": (
@@ -106,6 +108,8 @@ def point_of(record: Record) -> Point:
         record["weight"],
         record.get("variant", ""),
         record.get("seed", 1),
+        record.get("memory", ""),
+        record.get("clock_wanted_mhz", 0.0),
     )
 
 
@@ -114,7 +118,9 @@ def _compute(name: str, records: Sequence[Record]) -> tuple[float, list[Record]]
     if what.startswith("lut"):
         plane = "plane" in what
         element, by = ("lut", "area_per_plane_mac") if plane else ("lut3", "area_per_mac")
-        chosen = best(records, by, target=target, element=element, act_bits=8)
+        storage = "bram" if "bram" in what else "lutram"
+        mine = [r for r in records if r["config"]["table_storage"] == storage]
+        chosen = best(mine, by, target=target, element=element, act_bits=8)
         return (chosen[by], [chosen]) if chosen else None
     weight = rest[0].removeprefix("w").removesuffix("a8")
     if target == "ulx3s_85f":

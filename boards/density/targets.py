@@ -202,7 +202,10 @@ def _asic(rtlil: str, files: LibraryFiles | None, timeout: float) -> dict[str, A
 def _board(point: Point) -> dict[str, Any]:
     flow = Flow(jobs=1)
     with TemporaryDirectory(prefix="lutra-density-") as name:
-        design = prepare_design(find_board(point.target), point.config)
+        design = prepare_design(
+            find_board(point.target), point.config, memory=point.memory or None,
+            clock_hz=point.clock_mhz * 1e6 or None,
+        )  # fmt: skip
         built = flow.build([design], seeds=[point.seed], root=Path(name), allow_timing_fail=True)[0]
     if built.error is not None or built.report is None:
         raise built.error or StudyError(f"{design.name} gave no report")
@@ -213,6 +216,8 @@ def _board(point: Point) -> dict[str, Any]:
         "device": {kind: list(counts) for kind, counts in report.device.items()},
         "fmax_mhz": report.fmax_mhz,
         "clock_mhz": report.clock_mhz,
+        "clock_wanted_mhz": point.clock_mhz,
+        "memory": point.memory,
         "timing_met": report.timing_met,
         "tops_at_clock": peak_tops(point.config, report.clock_mhz * 1e6),
         "tops_at_fmax": peak_tops(point.config, (report.fmax_mhz or 0.0) * 1e6),

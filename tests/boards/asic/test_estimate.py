@@ -18,6 +18,8 @@ from lutra.boards.asic.whole_array import WholeArray
 from lutra.boards.synthesis.yosys import component_rtlil
 from lutra.host.gate_simulation import count_toggles
 from lutra.hw.config import Config
+from lutra.hw.digits import decode_digits
+from lutra.hw.processing_element import PEControl
 
 pytest.importorskip("pyosys")
 
@@ -98,6 +100,42 @@ def test_gates_compute_what_the_array_does(liberty: Path, pe: str):
     wanted = _simulate(WholeArray(config), stimulus, netlist.ports)
     assert np.array_equal(outputs[4:], wanted[4:])  # from the reset on
     assert wanted[stimulus.warm_up :].any(0).mean() > 0.5
+    _check_values(config, stimulus, wanted, netlist.ports)
+
+
+def _check_values(config: Config, stimulus: Stimulus, found: np.ndarray, ports: dict) -> None:
+    """The stimulus is a product: ``(2 s_1 + s_0 + sum x) / 2`` of every two planes comes out."""
+    edges = np.cumsum([width for _, width in stimulus.ports])[:-1]
+    names = [name for name, _ in stimulus.ports]
+    columns = dict(zip(names, np.split(stimulus.bits, edges, axis=1), strict=True))
+    names = sorted(name for name, (way, _) in ports.items() if way == "output")
+    edges = np.cumsum([len(ports[name][1]) for name in names])[:-1]
+    outputs = dict(zip(names, np.split(found, edges, axis=1), strict=True))
+
+    taken = (columns["x__valid"] & outputs["x__ready"])[:, 0] == 1
+    elements = columns["x__payload"][taken].reshape(-1, config.k_block, config.act_elem_bits)
+    blocks = _signed(elements[..., : config.act_bits])
+    control = columns["control"]
+    used = control[:, PEControl["valid"].offset] == 1
+    release = control[used, PEControl["release"].offset].astype(int)
+    block = np.cumsum(release) - release
+    digits = decode_digits(columns["weights"][used], config).astype(int)
+    sums = np.einsum("ck,cnk->cn", blocks[block], digits)
+    plain = blocks.sum(-1)[block][::2, None]  # halved planes come with a coefficient of one
+    expected = 2 * sums[::2] + sums[1::2] + plain >> 1
+
+    finished = outputs["out_valid"][:, 0] == 1
+    finished[: stimulus.warm_up] = False
+    values = outputs["values"][finished].reshape(-1, config.lanes, config.scaled_bits)
+    assert len(values) >= len(expected) - 8
+    assert np.array_equal(_signed(values), expected[: len(values)])
+
+
+def _signed(bits: np.ndarray) -> np.ndarray:
+    """Two's complement along the last axis, lowest bit first."""
+    places = 1 << np.arange(bits.shape[-1])
+    places[-1] = -places[-1]
+    return (bits * places).sum(-1)
 
 
 def _simulate(array: WholeArray, stimulus: Stimulus, ports: dict) -> np.ndarray:

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 from __future__ import annotations
 
 import json
@@ -11,9 +12,11 @@ from typer.testing import CliRunner
 from lutra.boards.density.plan import headline, plan
 from lutra.boards.density.points import Point, array_config, shapes
 from lutra.boards.density.records import Records
+from lutra.boards.density.routed import routed_points
 from lutra.boards.density.study import best, named_figures, point_of
 from lutra.boards.density.targets import LibraryFiles, StudyError, measure, target_names
 from lutra.boards.synthesis.throughput import macs_per_cycle
+from lutra.boards.top import BoardTop
 from lutra.host.cli import app
 
 _RUN = CliRunner()
@@ -40,17 +43,21 @@ def _record(target: str, pe: str, weight: str, area: float, **fields: Any) -> di
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     records = Records(tmp_path / "study.jsonl")
+    memories = {"table_storage": "lutram", "table_banks": 1}
     made = [
         _record("asic", "lut", "1", 600.0),
         _record("asic", "lut", "1", 500.0, table_bits=8),
+        _record("asic", "lut", "1", 450.0, table_bits=6),
         _record("asic", "mac", "1", 1200.0),
         _record("asic", "mac", "1", 1000.0, variant="lean"),
         _record("asic", "add", "1", 800.0),
         _record("asic", "shiftadd", "2", 2000.0),
         _record("asic", "mac", "2", 1500.0, variant="booth"),
         _record("asic", "lut", "2", 1200.0),
-        _record("ecp5", "lut", "2", 3584.0),
-        _record("ecp5", "lut", "2", 4096.0),
+        _record("ecp5", "lut", "2", 3584.0, **memories),
+        _record("ecp5", "lut", "2", 4096.0, **memories),
+        _record("ecp5", "lut3", "1.58", 7680.0, **memories),
+        _record("ecp5", "lut3", "1.58", 3840.0, **{**memories, "table_storage": "bram"}),
         _record("ulx3s_85f", "lut", "2", 0.6),
         _record("ulx3s_85f", "mac", "2", 0.05),
     ]
@@ -67,6 +74,8 @@ def test_named_figures(study: Path):
     assert found["density.asic.ratio_to_mac.w2a8"].value == pytest.approx(0.6)
     assert found["density.asic.ratio_to_booth.w2a8"].value == pytest.approx(0.8)
     assert found["density.ecp5.lut4_per_plane_mac.a8"].value == pytest.approx(3584 / 512)
+    assert found["density.ecp5.lut4_per_ternary_mac.a8"].value == pytest.approx(10)
+    assert found["density.ecp5.lut4_per_ternary_mac_bram.a8"].value == pytest.approx(5)
     assert found["density.ulx3s_85f.tops.w2a8"].value == pytest.approx(0.6)
     assert found["density.ulx3s_85f.ratio_to_dsp.w2a8"].value == pytest.approx(12)
     assert "density.asic.ratio_to_mac.w4a8" not in found  # never a guess
@@ -141,6 +150,7 @@ def test_figures(study: Path, tmp_path: Path):
     for folder in ("one", "two"):
         done = _RUN.invoke(app, [*arguments, "--figures", str(tmp_path / folder)])
         assert done.exit_code == 0, done.output
+    assert (tmp_path / "one" / "density-tables.svg").is_file()
     one, two = ((tmp_path / f / "density-asic-a8.svg").read_bytes() for f in ("one", "two"))
     assert one == two
     assert b"lookup" in one or b"<path" in one
@@ -178,3 +188,20 @@ def test_library_files(tmp_path: Path):
     path.write_text("library")
     assert LibraryFiles.read(path).digest == LibraryFiles.read(path).digest
     assert LibraryFiles.read(path).digest != LibraryFiles.read(path, path).digest
+
+
+def test_routed_points_keep_their_clock_and_memory() -> None:
+    """What `--rerun` builds of a record is what was routed."""
+    lookup, multiplier = routed_points()
+    assert (lookup.config.pe, multiplier.config.pe) == ("lut", "mac")
+    assert multiplier.config.plane_macs_per_cycle == 153  # products, a DSP block each
+    for point in (lookup, multiplier):
+        record = {
+            "target": point.target, "config": asdict(point.config), "weight": point.weight,
+            "memory": point.memory, "clock_wanted_mhz": point.clock_mhz,
+        }  # fmt: skip
+        assert point_of(json.loads(json.dumps(record))) == point
+        top = BoardTop(
+            point.target, point.config, memory=point.memory, clock_hz=point.clock_mhz * 1e6
+        )
+        assert top.clock_hz == pytest.approx(point.clock_mhz * 1e6, rel=5e-3)
