@@ -95,7 +95,11 @@ _ALL = (
         **{**_ULX3S, "title": "Radiona ULX3S, ECP5-85F"},
         name="ulx3s_85f",
         platform="amaranth_boards.ulx3s:ULX3S_85F_Platform",
-        memories={"sdram": Sdram.of(SDR_16M16), "onchip": OnChip(128 << 10)},
+        memories={
+            "sdram": Sdram.of(SDR_16M16),
+            "onchip": OnChip(128 << 10),
+            "onchip_64k": OnChip(64 << 10),  # leaves block RAM to arrays of three rows
+        },
         config="w2a8",
     ),
     Board(
@@ -157,7 +161,7 @@ _ALL = (
         platform="amaranth_boards.icebreaker:ICEBreakerPlatform",
         clock_hz=12_000_000,
         memories={"spram": UltraPlus(128 << 10)},
-        config="tiny",
+        config="tiny_ice40",
         buffer_bytes=512,  # one block of RAM
         loader="ice40_generic",
     ),
@@ -168,7 +172,7 @@ _ALL = (
         platform="amaranth_boards.tang_nano_9k:TangNano9kPlatform",
         clock_hz=27_000_000,
         memories={"onchip": OnChip(24 << 10)},
-        config="tiny",
+        config="tiny_ice40",
         loader="tangnano9k",
     ),
     Board(

@@ -66,7 +66,9 @@ class System(Component):
                 f"not {config.addr_bits}"
             )
         self._core = Core(config, config_hash=int(config_hash(config)[:16], 16))
-        self._front = AxiFront(memory.size, addr_bits=config.addr_bits, data_bits=config.axi_bits)
+        self._front = AxiFront(
+            memory.size, addr_bits=config.addr_bits, data_bits=config.axi_bits, reads=memory.reads
+        )
         self._memory = memory.create(config.axi_bits, clock_hz)
         self._link = Link(
             divisor=baud_divisor(clock_hz, baud),

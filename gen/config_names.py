@@ -26,6 +26,16 @@ _PARSED = re.compile(
 
 _FIELDS = tuple(field.name for field in fields(Config))
 
+#: Fields that came later, and what was built before: the hash leaves them out where it is built
+#: again, so that what was recorded or synthesised under a hash stays what it was.
+_LATER = {
+    field.name: field.default
+    for field in fields(Config)
+    if field.name
+    in ("fetch_depth", "fetch_storage", "queue_depth", "load_depth", "store_depth",
+        "requantise_lanes", "counters", "error_addresses", "compact")
+}  # fmt: skip
+
 
 class UnknownConfigError(ConfigError):
     """No preset, no readable name and no file; the text lists near matches."""
@@ -75,10 +85,15 @@ def load_config(source: str | Path | Config) -> Config:
 
 
 def canonical_toml(config: Config) -> str:
-    """Every field but the name, one ``key = value`` a line, sorted: what the hash covers."""
+    """Every field but the name, one ``key = value`` a line, sorted: what the hash covers.
+
+    Fields that were added since the first hash are left out at their default.
+    """
     lines = []
     for name in sorted(set(_FIELDS) - {"name"}):
         value = getattr(config, name)
+        if name in _LATER and value == _LATER[name]:
+            continue
         lines.append(f'{name} = "{value}"\n' if isinstance(value, str) else f"{name} = {value}\n")
     return "".join(lines)
 

@@ -58,7 +58,8 @@ class AxiWriter(Component):
     free. This component is not reset with the engines. `halt` also clears the error.
 
     Latency: AWVALID rises 2 cycles after a request was offered; WVALID one cycle after a beat was,
-    and not before AWVALID. One beat a cycle, across bursts and requests.
+    and not before AWVALID. One beat a cycle, across bursts and requests; one in two cycles where
+    `outstanding` is 1.
 
     Parameters
     ----------
@@ -132,7 +133,7 @@ class AxiWriter(Component):
 
         # Data, through a queue that hides WREADY from all before it.
         sent = data.StructLayout({"beat": WriteBeat(c), "last": 1})
-        m.submodules.queue = queue = SyncFIFO(width=sent.size, depth=2)
+        m.submodules.queue = queue = SyncFIFO(width=sent.size, depth=min(2, self._outstanding))
         count, send, last = Signal(8), Signal(), Signal()
         head, tail = sent(queue.r_data), sent(queue.w_data)
         m.d.comb += [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
@@ -65,7 +65,9 @@ class Compute(Component):
         )
         m.submodules.front = front = TableSequencer(c)
         m.submodules.back = back = LookupSequencer(c)
-        m.submodules.queue = queue = SyncFIFOBuffered(width=Instruction.size, depth=2)
+        queue = SyncFIFOBuffered(width=Instruction.size, depth=2) if c.queue_depth else None
+        if queue is not None:
+            m.submodules.queue = queue
         m.submodules.element = element = create_processing_element(c)
         m.submodules.planes = planes = PlaneAccumulator(c)
         m.submodules.rescale = rescale = Rescale(c)
@@ -82,12 +84,21 @@ class Compute(Component):
             engine.tokens.wait_valid.eq(front.wait_valid),
             front.wait_ready.eq(engine.tokens.wait_ready),
             front.halt.eq(engine.halt),
-            queue.w_data.eq(front.accepted.payload),
-            queue.w_en.eq(front.accepted.valid),
-            front.accepted.ready.eq(queue.w_rdy),
-            back.instructions.payload.eq(queue.r_data),
-            back.instructions.valid.eq(queue.r_rdy),
-            queue.r_en.eq(back.instructions.ready),
+        ]
+        busy: Value = front.busy
+        if queue is not None:
+            busy = busy | queue.r_rdy | (queue.level != 0)
+            m.d.comb += [
+                queue.w_data.eq(front.accepted.payload),
+                queue.w_en.eq(front.accepted.valid),
+                front.accepted.ready.eq(queue.w_rdy),
+                back.instructions.payload.eq(queue.r_data),
+                back.instructions.valid.eq(queue.r_rdy),
+                queue.r_en.eq(back.instructions.ready),
+            ]
+        else:
+            connect(m, front.accepted, back.instructions)
+        m.d.comb += [
             back.halt.eq(engine.halt),
             back.loaded.eq(element.loaded),
             acts.enable.eq(front.act_enable),
@@ -95,7 +106,8 @@ class Compute(Component):
             element.x.valid.eq(front.x.valid),
             element.x.payload.eq(acts.data),
             front.x.ready.eq(element.x.ready),
-            weights.enable.eq(back.lookup.element.valid),
+            # An array that registers the word needs none to stay, nor a net across the chip.
+            weights.enable.eq(1 if c.lookup_registers else back.lookup.element.valid),
             weights.address.eq(back.weight_address),
             element.weights.eq(weights.data),
         ]
@@ -155,7 +167,7 @@ class Compute(Component):
         working = Signal()
         waiting = engine.tokens.wait_valid & ~engine.tokens.wait_ready
         m.d.comb += [
-            working.eq(front.busy | queue.r_rdy | (queue.level != 0) | back.active | in_flight),
+            working.eq(busy | back.active | in_flight),
             engine.idle.eq(~working & ~engine.instructions.valid),
             engine.waiting.eq(~working & waiting),
             engine.quiet.eq(1),

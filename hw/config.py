@@ -31,6 +31,9 @@ DEVICES = ("generic", "ecp5", "xc7")
 TABLE_STORAGES = ("registers", "cells", "lutram", "bram")
 TABLE_FORMS = ("half", "full")
 
+#: How the buffer of FETCH is read.
+FETCH_STORAGES = ("registers", "bram")
+
 #: How activations reach the tables' builders.
 TABLE_FEEDS = ("block", "stream")
 
@@ -109,6 +112,27 @@ class Config(MemoryWords):
         which saves a multiplier an output; needs ``scale_bits = 0``.
     tree_pipeline : int
         Adder levels between two registers of the adder tree; 0 registers its root only.
+    fetch_depth : int
+        Instructions that FETCH reads ahead, a power of two from 2 to 128.
+    fetch_storage : {"registers", "bram"}
+        Its buffer: read at once, which devices without such memories make of flip-flops, or a
+        cycle later, as block memory is.
+    queue_depth : int
+        Instructions in the queue of each engine, at most 16. 0: an instruction waits in FETCH's
+        register until its engine takes it, and the lookups of an LMMA begin with its tables.
+    load_depth, store_depth : int
+        Instructions of LOAD and STORE, and bursts of theirs, under way at once, 1 to 64.
+    requantise_lanes : int
+        Elements that STORE requantises a cycle, a power of two to 64; 0 builds nothing for it, and
+        such a STORE is an illegal field.
+    counters : int
+        1 counts all of `hw.registers.COUNTERS`, 0 only cycles; the others read as 0.
+    error_addresses : int
+        0: ERROR_ADDRESS reads as 0, and synthesis drops all that would have led there.
+    compact : int
+        1: of the program's address and length and of its planes only so many bits are kept as a
+        program without errors needs; errors are found as ever. PROGRAM_LO, PROGRAM_HI and
+        PROGRAM_LENGTH then read as what is kept.
 
     Raises
     ------
@@ -146,6 +170,15 @@ class Config(MemoryWords):
     table_feed: str = "block"
     group_zeros: int = 1
     tree_pipeline: int = 0
+    fetch_depth: int = 32
+    fetch_storage: str = "registers"
+    queue_depth: int = 4
+    load_depth: int = 16
+    store_depth: int = 8
+    requantise_lanes: int = 4
+    counters: int = 1
+    error_addresses: int = 1
+    compact: int = 0
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -179,6 +212,7 @@ class Config(MemoryWords):
             self._within("table_bits", 4, self.entry_bits)
         self._check_tables()
         self._within("tree_pipeline", 0, 8)
+        self._check_queues()
         self._within("psum_bits", 8, 64)
         self._check(
             "axi_bits", self.axi_bits in (32, 64, 128, 256, 512, 1024), "32, 64, ... or 1024"
@@ -228,6 +262,22 @@ class Config(MemoryWords):
             self._check("table_banks", self.table_depth <= most,
                         f"such that {self.table_depth} entries fit the {most} of an {self.device} "
                         f"memory (fewer banks or a smaller lookup_group)")  # fmt: skip
+
+    def _check_queues(self) -> None:
+        """What lies between the engines, and what may be left out."""
+        ahead, lanes = self.fetch_depth, self.requantise_lanes
+        self._check("fetch_depth", 2 <= ahead <= 128 and ahead & (ahead - 1) == 0,
+                    "a power of two from 2 to 128")  # fmt: skip
+        self._check("requantise_lanes", 0 <= lanes <= 64 and lanes & (lanes - 1) == 0,
+                    "0 or a power of two up to 64")  # fmt: skip
+        self._check("fetch_storage", self.fetch_storage in FETCH_STORAGES,
+                    f"one of {FETCH_STORAGES}")  # fmt: skip
+        self._within("queue_depth", 0, 16)
+        self._within("load_depth", 1, 64)
+        self._within("store_depth", 1, 64)
+        self._within("counters", 0, 1)
+        self._within("error_addresses", 0, 1)
+        self._within("compact", 0, 1)
 
     def _check(self, name: str, good: bool, constraint: str) -> None:
         if not good:

@@ -8,8 +8,8 @@ from amaranth.lib.wiring import Component, In, Out
 from .axi_lite import RegisterPort
 from .config import bits_for
 from .interfaces import ErrorReport
-from .isa import ISA_VERSION, ErrorCode
-from .registers import COUNTERS, MAGIC, Control, Register, Status
+from .isa import INSTRUCTION_BITS, ISA_VERSION, ErrorCode
+from .registers import MAGIC, Control, Register, Status, built_counters
 
 __all__ = ["ERROR_SOURCES", "REGISTER_ADDRESS_BITS", "Controller"]
 
@@ -43,6 +43,11 @@ class Controller(Component):
         Bytes of one beat of the memory port, a power of two.
     config_hash : int
         64 bits that the host compares with its own configuration.
+    counters, error_addresses : int
+        As in `Config`.
+    addr_bits : int, optional
+        Of `base` and `length` only what a program below this width needs is kept, and one bit more
+        in which all higher ones are put together. By default everything.
 
     Attributes
     ----------
@@ -69,7 +74,15 @@ class Controller(Component):
         `beat_bytes` is no power of two, or `config_hash` has more than 64 bits.
     """
 
-    def __init__(self, beat_bytes: int, *, config_hash: int) -> None:
+    def __init__(
+        self,
+        beat_bytes: int,
+        *,
+        config_hash: int,
+        counters: int = 1,
+        error_addresses: int = 1,
+        addr_bits: int | None = None,
+    ) -> None:
         if not (beat_bytes >= 1 and beat_bytes & (beat_bytes - 1) == 0):
             raise ValueError(f"Beat bytes must be a power of two, not {beat_bytes!r}")
         if not isinstance(config_hash, int):
@@ -78,6 +91,9 @@ class Controller(Component):
             raise ValueError(f"Configuration hash must be from 0 to 2**64 - 1, not {config_hash!r}")
         self._beat_shift = bits_for(beat_bytes)
         self._config_hash = config_hash
+        self._counters = built_counters(counters)
+        self._addresses = bool(error_addresses)
+        self._addr_bits = addr_bits
         super().__init__(
             {
                 "registers": In(RegisterPort(REGISTER_ADDRESS_BITS - 2)),
@@ -113,6 +129,7 @@ class Controller(Component):
         ring = command & (port.write_data & Control.START != 0)
         reset = command & (port.write_data & Control.RESET != 0)
         reports = [getattr(self, f"{source}_error") for source in ERROR_SOURCES]
+        origins = [report.address if self._addresses else 0 for report in reports]
         failing = Cat(report.valid for report in reports).any()
         with m.FSM():
             with m.State("IDLE"):
@@ -128,9 +145,9 @@ class Controller(Component):
                     m.next = "DRAIN"
             with m.State("RUN"):
                 m.d.comb += running.eq(1)
-                for report in reversed(reports):
+                for report, origin in reversed(list(zip(reports, origins, strict=True))):
                     with m.If(report.valid):
-                        m.d.sync += [code.eq(report.code), address.eq(report.address)]
+                        m.d.sync += [code.eq(report.code), address.eq(origin)]
                 with m.If(reset | self.done | failing):
                     m.next = "DRAIN"
                 m.d.sync += [done.eq(self.done & ~failing), failed.eq(failing)]
@@ -146,7 +163,7 @@ class Controller(Component):
         m.d.sync += self.irq.eq(idle & (done | failed))
 
         # What is counted, one cycle late.
-        counters = {name: Signal(32, name=name) for name in COUNTERS}
+        counters = {name: Signal(32, name=name) for name in self._counters}
         happened = Signal(len(counters))
         counted = {
             "cycles": running,
@@ -178,9 +195,10 @@ class Controller(Component):
             Register.PROGRAM_HI: self.base[32:],
             Register.PROGRAM_LENGTH: self.length,
             Register.CONTROL: 0,
-            **{register: counters[name] for name, register in COUNTERS.items()},
-            Register.BYTES_READ: counters["bytes_read"] << self._beat_shift,
-            Register.BYTES_WRITTEN: counters["bytes_written"] << self._beat_shift,
+            **{
+                register: counters[name] << self._beat_shift if "bytes" in name else counters[name]
+                for name, register in self._counters.items()
+            },
         }
         m.d.sync += port.read_data.eq(0)
         with m.Switch(port.read_address):
@@ -190,11 +208,16 @@ class Controller(Component):
 
         # START reads these a cycle later: a program's own are not to change under it.
         mask = Cat(s.replicate(8) for s in port.strobe)
-        for register, target in (
-            (Register.PROGRAM_LO, self.base[:32]),
-            (Register.PROGRAM_HI, self.base[32:]),
-            (Register.PROGRAM_LENGTH, self.length),
+        kept = self._addr_bits or 64
+        for register, target, bits in (
+            (Register.PROGRAM_LO, self.base[:32], kept),
+            (Register.PROGRAM_HI, self.base[32:], kept - 32),
+            (Register.PROGRAM_LENGTH, self.length, kept - bits_for(INSTRUCTION_BITS // 8) + 1),
         ):
             with m.If(written(register) & idle):
-                m.d.sync += target.eq(port.write_data & mask | target & ~mask)
+                value = port.write_data & mask | target & ~mask
+                if bits < 31:
+                    low = max(0, bits)
+                    value = Cat(value[:low], value[low:].any())
+                m.d.sync += target.eq(value)
         return m

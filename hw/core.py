@@ -85,10 +85,18 @@ class Core(Component):
         core = DomainRenamer("core")
 
         slave = AxiLiteSlave(REGISTER_ADDRESS_BITS)
-        control = Controller(c.axi_bits // 8, config_hash=self._config_hash)
-        reader, writer = AxiReader(c), AxiWriter(c)
-        fetch, dispatch, tokens = Fetch(c), Dispatch(), Tokens()
-        load, compute, store = Load(c), Compute(c), Store(c)
+        control = Controller(
+            c.axi_bits // 8,
+            config_hash=self._config_hash,
+            counters=c.counters,
+            error_addresses=c.error_addresses,
+            addr_bits=c.addr_bits if c.compact else None,
+        )
+        reader = AxiReader(c, outstanding=c.load_depth)
+        writer = AxiWriter(c, outstanding=c.store_depth)
+        fetch, dispatch, tokens = Fetch(c), Dispatch(depth=c.queue_depth), Tokens()
+        load, compute = Load(c, ahead=c.load_depth), Compute(c)
+        store = Store(c, lanes=c.requantise_lanes, unconfirmed=c.store_depth)
         m.submodules.slave = core(slave)
         m.submodules.control = core(control)
         m.submodules.reader = core(reader)

@@ -24,12 +24,13 @@ class Dispatch(Component):
     anything but wait for tokens, and nothing was outstanding on the memory port.
 
     Latency: an instruction reaches its engine 3 cycles after it was taken (2 with a depth of 1).
-    One instruction every 2 cycles.
+    One instruction every 2 cycles. With a depth of 0 nothing is kept here: an instruction is taken
+    in the cycle in which its engine takes it.
 
     Parameters
     ----------
     depth : int
-        Instructions in each queue, at least 1, the one that its engine sees included.
+        Instructions in each queue, at least 0, the one that its engine sees included.
     patience : int
         Cycles until a deadlock is reported, at least 1. It must be longer than any pause of an
         engine that is about to give a token.
@@ -52,12 +53,12 @@ class Dispatch(Component):
     Raises
     ------
     ValueError
-        `depth` or `patience` is less than 1.
+        `depth` is less than 0, or `patience` less than 1.
     """
 
     def __init__(self, *, depth: int = 4, patience: int = 64) -> None:
-        if not depth >= 1:
-            raise ValueError(f"Depth must be at least 1, not {depth!r}")
+        if not depth >= 0:
+            raise ValueError(f"Depth must be at least 0, not {depth!r}")
         if not patience >= 1:
             raise ValueError(f"Patience must be at least 1, not {patience!r}")
         self._depth = depth
@@ -83,20 +84,30 @@ class Dispatch(Component):
         held, held_valid = Signal(Instruction, reset_less=True), Signal()
         code = Signal(ErrorCode)
         gone, able = Signal(), Signal()
+        if not self._depth:
+            held, held_valid = self.instructions.payload, self.instructions.valid
         m.d.comb += [
             able.eq(held_valid & ~self.error.valid & ~self.halt),
             # Every other cycle: so nothing before this register has to know what comes after it.
-            self.instructions.ready.eq(~held_valid),
+            self.instructions.ready.eq(~held_valid if self._depth else gone),
         ]
-        with m.If(gone):
-            m.d.sync += held_valid.eq(0)
-        with m.If(~held_valid):
-            m.d.sync += [held_valid.eq(self.instructions.valid), held.eq(self.instructions.payload)]
+        if self._depth:
+            with m.If(gone):
+                m.d.sync += held_valid.eq(0)
+            with m.If(~held_valid):
+                m.d.sync += [
+                    held_valid.eq(self.instructions.valid),
+                    held.eq(self.instructions.payload),
+                ]
 
         queues, empty = [], []
         for engine in ENGINES:
             name = engine.name.lower()
             output = getattr(self, name)
+            if not self._depth:
+                m.d.comb += output.payload.eq(held)
+                queues.append((output.valid, output.ready))
+                continue
             shown, shown_valid = Signal(Instruction, name=name, reset_less=True), Signal()
             free = ~shown_valid | output.ready
             m.d.comb += [output.payload.eq(shown), output.valid.eq(shown_valid)]

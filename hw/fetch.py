@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out
 
 from .axi_reader import ReadPort
@@ -12,24 +12,29 @@ from .config import Config, bits_for
 from .interfaces import ErrorReport, InstructionStream
 from .isa import INSTRUCTION_BITS, ErrorCode
 
-__all__ = ["Fetch"]
+__all__ = ["Fetch", "prefetch_beats"]
 
-#: Instructions that the prefetch buffer holds, and the fewest beats it has.
-_AHEAD, _BEATS = 32, 4
+#: The fewest beats that the prefetch buffer has.
+_BEATS = 4
+
+
+def prefetch_beats(config: Config) -> int:
+    """Beats of the prefetch buffer: `Config.fetch_depth` instructions, and at least 4."""
+    return max(_BEATS, config.fetch_depth * INSTRUCTION_BITS // config.axi_bits)
 
 
 class Fetch(Component):
     """Turns the program in memory into a stream of instructions.
 
-    It reads ahead, in pieces of half its buffer of 32 instructions (4 beats where these are more),
-    and never past the program's last instruction. A beat of more than 128 bits is split, of
-    fewer assembled, lowest bits first.
+    It reads ahead, in pieces of half its buffer (`prefetch_beats`), and never past the program's
+    last instruction. A beat of more than 128 bits is split, of fewer assembled, lowest bits first.
 
     A program that does not begin at a multiple of the beat or does not end within the address
     width is reported as `ErrorCode.ADDRESS`, with its base.
 
     Latency: the first request is offered 4 cycles after `start`; an instruction is offered 2 cycles
-    after the (last) beat it is in came. One instruction a cycle, or one in ``128 / axi_bits``.
+    after the (last) beat it is in came, 3 where ``fetch_storage = "bram"``. One instruction a
+    cycle, or one in ``128 / axi_bits``.
 
     Parameters
     ----------
@@ -68,9 +73,10 @@ class Fetch(Component):
         c = self._config
         low = beat_address_bits(c)
         instruction_bytes = bits_for(INSTRUCTION_BITS // 8)
-        depth = max(_BEATS, _AHEAD * INSTRUCTION_BITS // c.axi_bits)
+        depth = prefetch_beats(c)
         piece = depth // 2
-        m.submodules.beats = beats = SyncFIFO(width=c.axi_bits, depth=depth)
+        queue = SyncFIFOBuffered if c.fetch_storage == "bram" else SyncFIFO
+        m.submodules.beats = beats = queue(width=c.axi_bits, depth=depth)
         m.d.comb += [beats.w_data.eq(self.memory.data), beats.w_en.eq(self.memory.valid)]
 
         # Two cycles to look at the program, then requests as long as there is room. Everything is

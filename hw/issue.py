@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Const, Module, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
@@ -42,7 +42,7 @@ class Issue(Component):
     instruction that fails a check stays and is reported on `error` until reset.
 
     Latency: 3 cycles from `items` to `requests` while no token is missing; an instruction every 2
-    cycles.
+    cycles. With ``Config.queue_depth = 0`` there is one register instead of two: 2 cycles.
 
     Parameters
     ----------
@@ -70,6 +70,7 @@ class Issue(Component):
     def __init__(self, config: Config, engine: Engine, *, extra: data.Layout) -> None:
         self._config = config
         self._engine = Engine(engine)
+        self._queued = config.queue_depth > 0
         super().__init__(
             {
                 "items": In(stream.Signature(IssueItem(config, extra))),
@@ -97,16 +98,19 @@ class Issue(Component):
         m.d.comb += [
             leave.eq(allowed & self.requests.ready & self.started.ready & ~self.halt),
             refill.eq(~head_valid | leave),
-            self.items.ready.eq(~taken_valid & ~self.halt),
+            self.items.ready.eq((~taken_valid if self._queued else refill) & ~self.halt),
         ]
 
         item = self.items.payload
-        with m.If(refill):
-            m.d.sync += taken_valid.eq(0)
-        with m.If(~taken_valid):
-            m.d.sync += [taken_valid.eq(self.items.valid & ~self.halt), taken.eq(item)]
+        domain, free = m.d.comb, Const(1)
+        if self._queued:
+            domain, free = m.d.sync, ~taken_valid
+            with m.If(refill):
+                m.d.sync += taken_valid.eq(0)
+        with m.If(free):
+            domain += [taken_valid.eq(self.items.valid & ~self.halt), taken.eq(item)]
             with m.If(item.wait[self._engine] | item.signal[self._engine]):
-                m.d.sync += taken.code.eq(ErrorCode.ILLEGAL_FIELD)
+                domain += taken.code.eq(ErrorCode.ILLEGAL_FIELD)
 
         end = (taken.address >> low) + taken.beats
         beyond = end > 1 << (self._config.addr_bits - low)

@@ -10,7 +10,7 @@ from .config import Config, bits_for
 from .interfaces import ErrorReport, InstructionStream
 from .isa import LAYOUTS, ErrorCode, Opcode
 from .plane_accumulator import PlaneControl
-from .plane_list import PlaneList
+from .plane_list import PlaneList, kept_planes
 from .processing_element import PEControl
 
 __all__ = ["LookupSequencer", "lookup_layout"]
@@ -110,7 +110,11 @@ class LookupSequencer(Component):
         # it asks of a counter was answered when the counter last changed.
         lmma, origin = Signal(LAYOUTS[Opcode.LMMA], reset_less=True), Signal(40, reset_less=True)
         running, step, take, last = Signal(), Signal(), Signal(), Signal()
-        act_plane, plane = Signal(5, reset_less=True), Signal(4, reset_less=True)
+        plane_bits = bits_for(kept_planes(c))
+        act_plane, plane = (
+            Signal(5, reset_less=True),
+            Signal(plane_bits, reset_less=True),
+        )
         n_left, row_left = Signal(11, reset_less=True), Signal(7, reset_less=True)
         k_left = Signal(11, reset_less=True)
         weight, weight_k = Signal(14, reset_less=True), Signal(14, reset_less=True)

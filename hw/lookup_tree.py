@@ -63,23 +63,27 @@ class LookupTree:
         nodes = [(leaf, u, 1) for u, leaf in enumerate(leaves)]
         controls = list(subtract) if subtract is not None else None
         for depth, level in enumerate(self._levels, 1):
-            above = []
+            above, additions = [], []
             for number, group in enumerate(level):
                 operands = [nodes[i] for i in group]
                 first, count = operands[0][1], sum(n for _, _, n in operands)
-                place = f"{name}_{depth}_{number}"
-                value = operands[0][0]
                 if len(group) > 1:
                     parities = self._parities and [self._parities[depth - 1][i] for i in group]
-                    value = self._device.add(
-                        m,
-                        [v for v, _, _ in operands],
-                        bits=self._bits(count),
-                        name=f"{place}_sum",
-                        subtract=None if controls is None else controls[operands[1][1]],
-                        parities=parities or None,
+                    additions.append(
+                        {
+                            "operands": [v for v, _, _ in operands],
+                            "bits": self._bits(count),
+                            "name": f"{name}_{depth}_{number}_sum",
+                            "subtract": None if controls is None else controls[operands[1][1]],
+                            "parities": parities or None,
+                        }
                     )
-                above.append((value, first, count))
+                above.append((operands[0][0], first, count))
+            found = iter(self._device.add_all(m, additions))
+            above = [
+                (next(found) if len(group) > 1 else value, first, count)
+                for group, (value, first, count) in zip(level, above, strict=True)
+            ]
             values = self._after(depth, [v for v, _, _ in above], name=f"{name}_{depth}")
             nodes = [(v, u, n) for v, (_, u, n) in zip(values, above, strict=True)]
             if controls is not None:

@@ -27,6 +27,9 @@ class PlaneAccumulator(Component):
     applied but kept beside it: ``acc_signs[n]`` says that what `acc` stands for is ``-acc``. Then
     ``acc = s_p +- (acc << shift)`` takes one chain.
 
+    Where a single digit holds the widest weight, no plane but a first one ever comes
+    (`Config.max_magnitude` is 1), and nothing is added to what has been accumulated.
+
     Latency: 1 cycle from `sums` and `signs`; `control` comes a cycle before them, and reaches each
     lane through a register of its own.
     """
@@ -52,7 +55,7 @@ class PlaneAccumulator(Component):
             control = PlaneControl(copy)
             minus = Signal(name=f"minus{lane}")
             m.d.comb += minus.eq(self.signs[lane] ^ control.negative)
-            lazy = c.device != "generic"
+            lazy, several = c.device != "generic", c.max_magnitude > 1
             subtract = Const(0, 1)
             if lazy:
                 kept = self.acc_signs[lane]
@@ -65,10 +68,12 @@ class PlaneAccumulator(Component):
                 shifted = Signal(signed(c.acc_bits), name=f"shifted{i}")
                 shift = control.shift[: bits_for(c.max_shift + 1)]
                 m.d.comb += [
-                    shifted.eq(Mux(control.first, 0, acc << shift)),
+                    shifted.eq(Mux(control.first, 0, acc << shift) if several else 0),
                     self.acc[i].eq(acc),
                 ]
-                if lazy:
+                if lazy and not several:
+                    total = self.sums[i]
+                elif lazy:
                     total = device.add(
                         m, [self.sums[i], shifted], bits=c.acc_bits, name=f"total{i}",
                         subtract=subtract,

@@ -5,10 +5,18 @@ from __future__ import annotations
 from amaranth.hdl import Module, Signal, signed
 from amaranth.lib.wiring import Component, In, Out
 
-from .config import Config
+from .config import Config, bits_for
 from .isa import LAYOUTS, MAX_PLANES, Opcode
 
-__all__ = ["PlaneList"]
+__all__ = ["PlaneList", "kept_planes"]
+
+
+def kept_planes(config: Config) -> int:
+    """Planes that are kept: with `Config.compact` only as many as the largest weight can have.
+
+    Each adds at least 1 to the magnitude, so that a longer list is found to be too large.
+    """
+    return min(MAX_PLANES, config.max_magnitude) if config.compact else MAX_PLANES
 
 
 class PlaneList(Component):
@@ -44,12 +52,13 @@ class PlaneList(Component):
         new = self.instruction
         coefficient = new.coefficient.as_signed()
         most_act_planes = c.act_bits if c.pe == "bitserial" else 1
+        most_planes = kept_planes(c)
         with m.If(self.start):
             m.d.sync += [
-                self.planes.eq(new.planes),
+                self.planes.as_value().eq(new.planes.as_value()[: 4 * most_planes]),
                 self.halve.eq(new.halve),
                 self.coefficient.eq(coefficient),
-                self.act_planes.eq(new.act_planes),
+                self.act_planes.eq(1 if c.compact and most_act_planes == 1 else new.act_planes),
             ]
         # Two cycles a plane: the magnitude with it, then whether that is too much.
         step, checking, adding = Signal(5, reset_less=True), Signal(), Signal(reset_less=True)
@@ -79,7 +88,11 @@ class PlaneList(Component):
                 m.d.comb += self.done.eq(1)
                 m.d.sync += [self.count.eq(new.count), checking.eq(0)]
             with m.Else():
-                m.d.sync += [adding.eq(1), magnitude.eq(larger), plane.eq(self.planes[step[:4]])]
+                m.d.sync += [
+                    adding.eq(1),
+                    magnitude.eq(larger),
+                    plane.eq(self.planes[step[: bits_for(most_planes)]]),
+                ]
         with m.If(self.wrong):
             m.d.sync += [checking.eq(0), self.count.eq(0)]
         return m

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 
-__all__ = ["COUNTERS", "MAGIC", "Control", "Register", "Status"]
+__all__ = ["COUNTERS", "MAGIC", "Control", "Register", "Status", "built_counters"]
 
 #: What MAGIC reads as: "LUTR" in ASCII.
 MAGIC = 0x4C555452
@@ -59,3 +59,8 @@ class Control(enum.IntFlag):
 
     START = 1  #: the doorbell: run the program (ignored while BUSY)
     RESET = 2  #: stop the program, drain the memory port, reset the engines
+
+
+def built_counters(counters: int) -> dict[str, Register]:
+    """Those of `COUNTERS` that are there for a value of `Config.counters`: all, or only cycles."""
+    return COUNTERS if counters else {"cycles": Register.CYCLES}

@@ -106,6 +106,11 @@ class Rescale(Component):
             offset = Signal(signed(c.value_bits), name=f"offset{row}_{n}", reset_less=True)
             m.d.sync += offset.eq(coefficient * self.rows[row].sum_x)
             offsets.append(offset)
+
+        # Enables only save power (and simulation time); on a device they are nets across the chip.
+        def enable(valid: Value) -> Value:
+            return valid if device.cells is None else Const(1, 1)
+
         for lane in range(c.lanes):
             i = row * c.lanes + lane
             acc = self.acc[i] << terms.shift if c.max_table_shift else self.acc[i]
@@ -117,12 +122,12 @@ class Rescale(Component):
                 subtract=self.acc_signs[lane] if c.device != "generic" else None,
             )
             value = Signal(signed(c.value_bits), name=f"value{i}", reset_less=True)
-            with m.If(valids[0]):
+            with m.If(enable(valids[0])):
                 m.d.sync += value.eq(Mux(halves[lane], full >> 1, full))
             if c.scale_bits:
                 with m.If(valids[1]):
                     value = self._product(m, value, scales[lane], name=f"scaled{i}")
-            with m.If(valids[-2]):
+            with m.If(enable(valids[-2])):
                 m.d.sync += self.values[i].eq(value << exponent)
 
     def _product(self, m: Module, value: Signal, scale: Signal, *, name: str) -> Value:

@@ -13,9 +13,10 @@ from .interfaces import EngineSignature, PsumRead
 from .isa import LAYOUTS, Engine, ErrorCode, Opcode
 from .issue import Issue
 from .packer import Packer, check_lanes
+from .plain_packer import PlainPacker
 from .requantise import MULTIPLIER_BITS, SHIFT_BITS
 
-__all__ = ["Store"]
+__all__ = ["Store", "words_ahead"]
 
 #: Beats of partial sums that may be on their way from COMPUTE, so that one leaves every cycle.
 _BEATS_AHEAD = 8
@@ -36,7 +37,7 @@ class Store(Component):
     ----------
     config : Config
     lanes : int
-        Elements requantised a cycle, a power of two.
+        Elements requantised a cycle, a power of two; 0 refuses what is to be requantised.
     unconfirmed : int
         Instructions begun and not confirmed by memory, at least 1.
 
@@ -49,14 +50,14 @@ class Store(Component):
     Raises
     ------
     ValueError
-        `lanes` is no power of two, or `unconfirmed` is less than 1.
+        `lanes` is neither 0 nor a power of two, or `unconfirmed` is less than 1.
     """
 
     def __init__(self, config: Config, *, lanes: int = 4, unconfirmed: int = 8) -> None:
         if not unconfirmed >= 1:
             raise ValueError(f"Unconfirmed must be at least 1, not {unconfirmed!r}")
         self._config = config
-        self._lanes = check_lanes(lanes)
+        self._lanes = lanes and check_lanes(lanes)
         self._unconfirmed = unconfirmed
         super().__init__(
             {
@@ -69,8 +70,14 @@ class Store(Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         c, engine = self._config, self.engine
+        # Nothing of it is kept where nothing is requantised.
+        used = 1 if self._lanes else 0
         treatment = data.StructLayout(
-            {"requantise": 1, "multiplier": MULTIPLIER_BITS, "shift": SHIFT_BITS}
+            {
+                "requantise": used,
+                "multiplier": MULTIPLIER_BITS * used,
+                "shift": SHIFT_BITS * used,
+            }
         )
         extra = data.StructLayout(
             {
@@ -104,9 +111,13 @@ class Store(Component):
             item.extra.treatment.shift.eq(fields.shift),
             item.beats.eq(_beats(c, c.psum_word_bits, fields.words)),
         ]
-        with m.If(fields.requantise):
-            m.d.comb += item.beats.eq(_beats(c, c.requant_word_bits, fields.words))
-        with m.If(fields.words == 0):
+        illegal = fields.words == 0
+        if self._lanes:
+            with m.If(fields.requantise):
+                m.d.comb += item.beats.eq(_beats(c, c.requant_word_bits, fields.words))
+        else:
+            illegal = illegal | fields.requantise
+        with m.If(illegal):
             m.d.comb += item.code.eq(ErrorCode.ILLEGAL_FIELD)
         with m.Elif(fields.psum_base + fields.words > c.psum_depth):
             m.d.comb += item.code.eq(ErrorCode.BUFFER_RANGE)
@@ -129,10 +140,11 @@ class Store(Component):
         ]
 
         # Words on their way: `tags` has one for each that was asked for, `words` those that came.
-        depth = max(2, -(-_BEATS_AHEAD // c.beats_per_row(c.psum_word_bits)))
+        depth = words_ahead(c)
         m.submodules.tags = tags = SyncFIFO(width=treatment.size + 1, depth=depth)
         m.submodules.words = words = SyncFIFO(width=len(self.psums.data), depth=depth)
-        m.submodules.packer = packer = Packer(c, lanes=self._lanes)
+        packer = Packer(c, lanes=self._lanes) if self._lanes else PlainPacker(c)
+        m.submodules.packer = packer
         word = packer.words
         asked = Signal()
         m.d.comb += [
@@ -171,6 +183,12 @@ class Store(Component):
             engine.quiet.eq(self.memory.quiet),
         ]
         return m
+
+
+def words_ahead(config: Config) -> int:
+    """Words that may be on their way from COMPUTE: so many that a beat leaves every cycle."""
+    full = max(2, -(-_BEATS_AHEAD // config.beats_per_row(config.psum_word_bits)))
+    return min(full, config.store_depth)
 
 
 def _beats(c: Config, word_bits: int, words):

@@ -91,11 +91,11 @@ class StreamBuilder(Component):
         minuses = device.copies(
             m, now("minus", lambda s: int(s.factor < 0)), c.tables, name="minuses"
         )
-        nothing, written = Signal(reset_less=True), Signal(reset_less=True)
+        adds_nothing = now("adds_nothing", lambda s: int(s.factor == 0))
+        written = Signal(reset_less=True)
         index = Signal(c.index_bits, reset_less=True)
         with m.If(fire):
             m.d.sync += [
-                nothing.eq(now("adds_nothing", lambda s: int(s.factor == 0))),
                 written.eq(now("is_written", lambda s: int(s.index is not None))),
                 index.eq(now("written_index", lambda s: s.index or 0)),
             ]
@@ -105,25 +105,31 @@ class StreamBuilder(Component):
                 m.d.sync += bank.eq(~bank)
 
         slice_ = Signal(c.slice_bits, reset_less=True)
-        with m.If(fire):
-            m.d.sync += slice_.eq(self.x.payload)
-        clear = first & ~arrived | nothing & arrived
+        m.d.sync += slice_.eq(self.x.payload)  # looked at in the cycle after `fire` only
+        # Each table's own: sums are cleared where nothing is added, and before a block's first.
+        clears = device.copies(m, Mux(fire, adds_nothing, first), c.tables, name="clears")
+        arrivals = device.copies(m, fire, c.tables, name="arrivals")
+        totals, additions = [], []
         for row in range(c.rows):
             for table in range(c.tables):
                 i = row * c.tables + table
                 at = (table * c.rows + row) * c.act_elem_bits
                 x = slice_[at : at + c.act_bits].as_signed()
                 total = Signal(signed(c.entry_bits), name=f"sum{i}", reset_less=True)
-                entry = device.add(
-                    m,
-                    [total, Mux(twices[table], x << 1, x) if doubles else x],
-                    bits=c.entry_bits,
-                    name=f"entry{i}",
-                    subtract=minuses[table],
+                totals.append(total)
+                additions.append(
+                    {
+                        "operands": [total, Mux(twices[table], x << 1, x) if doubles else x],
+                        "bits": c.entry_bits,
+                        "name": f"entry{i}",
+                        "subtract": minuses[table],
+                    }
                 )
-                m.d.comb += self.entries[i].eq(total)
-                with m.If(clear):
-                    m.d.sync += total.eq(0)
-                with m.Elif(arrived):
-                    m.d.sync += total.eq(entry)
+        sums = device.add_all(m, additions)
+        for i, (total, entry) in enumerate(zip(totals, sums, strict=True)):
+            m.d.comb += self.entries[i].eq(total)
+            with m.If(clears[i % c.tables]):
+                m.d.sync += total.eq(0)
+            with m.Elif(arrivals[i % c.tables]):
+                m.d.sync += total.eq(entry)
         return m

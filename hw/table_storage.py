@@ -136,7 +136,9 @@ class MemoryTables(Component):
     def _block(self, m: Module, table: int, lane: int, control: Value, word: Value) -> list[Value]:
         """A block memory for two lanes: what they find."""
         c = self._config
-        memory = Memory(shape=len(word), depth=c.table_depth, init=[], attrs={"no_rw_check": 1})
+        # Small tables, too: a synthesiser left to itself puts them into copies of distributed RAM.
+        attributes = {"no_rw_check": 1, "ram_style": "block"}
+        memory = Memory(shape=len(word), depth=c.table_depth, init=[], attrs=attributes)
         m.submodules[f"table_{table}_{lane}"] = memory
         write = memory.write_port()
         first = Mux(control[0], control[1:], self.indices[lane * c.tables + table])

@@ -94,11 +94,11 @@ class _Run:
         self._tokens = tokens = TokenTimes(clock)
         memory = create_memory(config, timing, clock)
         reads = ReadTiming(config, clock, memory)
-        load = LoadTiming(clock, reads, tokens, progress)
+        load = LoadTiming(config, clock, reads, tokens, progress)
         self._compute = compute = ComputeTiming(config, clock, tokens, progress)
         writes = WriteTiming(config, timing.latency, clock, memory)
         pack = PackTiming(config, clock, writes)
-        store = StoreTiming(clock, compute, pack, writes, tokens, progress)
+        store = StoreTiming(config, clock, compute, pack, writes, tokens, progress)
         inboxes = {
             Engine.LOAD: load.inbox,
             Engine.COMPUTE: compute.inbox,

@@ -152,7 +152,7 @@ class Engines:
 
     def _check_store(self, f: dict[str, int]) -> ErrorCode:
         c = self._config
-        if f["words"] == 0:
+        if f["words"] == 0 or (f["requantise"] and not c.requantise_lanes):
             return ErrorCode.ILLEGAL_FIELD
         if f["psum_base"] + f["words"] > c.psum_depth:
             return ErrorCode.BUFFER_RANGE

@@ -8,7 +8,7 @@ from ..gen.config_names import config_hash
 from ..hw.config import Config
 from ..hw.isa import ISA_VERSION, ErrorCode
 from ..hw.program import INSTRUCTION_BYTES
-from ..hw.registers import COUNTERS, MAGIC, Control, Register, Status
+from ..hw.registers import COUNTERS, MAGIC, Control, Register, Status, built_counters
 from .closing import Closing
 from .cycles import MemoryTiming, predict
 from .engines import Engines, ProgramError
@@ -133,8 +133,9 @@ class FunctionalDevice(Closing):
         except ProgramError as error:
             registers[Register.STATUS] = int(Status.ERROR)
             registers[Register.ERROR_CODE] = int(error.code)
-            registers[Register.ERROR_ADDRESS_LO] = error.address & 0xFFFFFFFF
-            registers[Register.ERROR_ADDRESS_HI] = error.address >> 32
+            if self._config.error_addresses:
+                registers[Register.ERROR_ADDRESS_LO] = error.address & 0xFFFFFFFF
+                registers[Register.ERROR_ADDRESS_HI] = error.address >> 32
             self._counters = dict.fromkeys(COUNTERS, 0)
         else:
             registers[Register.STATUS] = int(Status.DONE)
@@ -148,6 +149,8 @@ class FunctionalDevice(Closing):
         return raw.view("<u8").reshape(-1, 2).astype(np.uint64)
 
     def _counter(self, name: str) -> int:
+        if name not in built_counters(self._config.counters):
+            return 0
         if self._counters is None:
             self._counters = predict(self._config, self._program, self._timing)
         return self._counters[name]

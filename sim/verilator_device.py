@@ -56,13 +56,15 @@ class VerilatorDevice(Closing):
         self,
         config: str | Path | Config = "w2a8",
         *,
-        memory_bytes: int = 1 << 28,
+        memory_bytes: int | None = None,
         latency: int = 32,
         bytes_per_cycle: int = 0,
         trace: str | Path | None = None,
     ) -> None:
         self._handle: int | None = None
         self.config = load_config(config)
+        if memory_bytes is None:
+            memory_bytes = min(1 << 28, 1 << self.config.addr_bits)
         if not 4096 <= memory_bytes <= 1 << self.config.addr_bits:
             raise ValueError(
                 f"memory_bytes must be from 4096 to 2**{self.config.addr_bits}, "

@@ -7,6 +7,7 @@ from amaranth.lib import stream
 from amaranth.lib.wiring import Component, In, Out
 
 from .frame import CRC, CRC_BYTES, END, ESCAPE, FLIP, HEADER_BYTES
+from .serial_crc import SerialCrc
 
 __all__ = ["Deframer"]
 
@@ -18,7 +19,7 @@ class Deframer(Component):
     end within an escape. Nothing between two ENDs is no frame.
 
     Latency: a byte is pushed one cycle after it came; the verdict follows END by one cycle. Bytes
-    may come every second cycle.
+    may come every tenth cycle.
 
     Attributes
     ----------
@@ -41,7 +42,7 @@ class Deframer(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.crc = crc = CRC.create()
+        m.submodules.crc = crc = SerialCrc(CRC.algorithm)
         least = HEADER_BYTES + CRC_BYTES
         byte, escaped, ended = self.i.payload, Signal(), Signal()
         count = Signal(range(least + 1))  # bytes of the frame, up to the least it needs
@@ -60,7 +61,7 @@ class Deframer(Component):
         with m.If(ended):
             m.d.comb += [
                 crc.start.eq(1),
-                self.commit.eq((count == least) & crc.match_detected & ~escaped),
+                self.commit.eq((count == least) & crc.match & ~escaped),
                 self.reject.eq(((count != 0) | escaped) & ~self.commit),
             ]
             m.d.sync += [count.eq(0), escaped.eq(0)]

@@ -134,10 +134,10 @@ class Executor(Component):
         place, left = Signal(range(max(sizes.values()))), Signal(16)
         word, strobe = Signal(32), Signal(4)
         ports = {Space.REGISTERS: self.registers, Space.MEMORY: self.memory}
-        # An answer is looked at a cycle after it came; meanwhile nothing is asked for again.
+        # A cycle after the answer, nothing is asked for again.
         answered, answer, access = Signal(), Signal(32), Signal()
-        done, found = Signal(), Signal(32)
-        m.d.sync += [done.eq(answered & access & ~done), found.eq(answer)]
+        done = Signal()
+        m.d.sync += done.eq(answered & access & ~done)
         for which, port in ports.items():
             m.d.comb += [
                 port.request.eq(access & ~done & (space == which)),
@@ -234,8 +234,9 @@ class Executor(Component):
                             m.next = "FETCH"
             with m.State("FETCH"):
                 m.d.comb += access.eq(1)
-                with m.If(done):
-                    m.d.sync += word.eq(found)
+                with m.If(~done):
+                    m.d.sync += word.eq(answer)
+                with m.Else():
                     m.next = "SEND"
             with m.State("SEND"):
                 m.d.comb += [

@@ -7,6 +7,7 @@ from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
 from .frame import CRC, CRC_BYTES, END, ESCAPE, FLIP
+from .serial_crc import SerialCrc
 
 __all__ = ["Framer", "MessageByte"]
 
@@ -17,8 +18,8 @@ MessageByte = data.StructLayout({"data": 8, "last": 1})
 class Framer(Component):
     """Sends each message as a frame of `frame`: END, the stuffed message and its CRC, END.
 
-    Latency: END is offered in the cycle in which a message is. One byte a cycle, but two for a
-    byte that has to be stuffed.
+    Latency: END is offered in the cycle in which a message is. One byte in 9 cycles, a cycle more
+    for one that has to be stuffed: a serial line is slower.
 
     Attributes
     ----------
@@ -31,7 +32,7 @@ class Framer(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.crc = crc = CRC.create()
+        m.submodules.crc = crc = SerialCrc(CRC.algorithm)
         byte, special, second, sent = Signal(8), Signal(), Signal(), Signal()
         m.d.comb += [
             special.eq((byte == END) | (byte == ESCAPE)),
@@ -53,14 +54,16 @@ class Framer(Component):
                 with m.If(self.i.valid & self.o.ready):
                     m.next = "MESSAGE"
             with m.State("MESSAGE"):
-                m.d.comb += [byte.eq(self.i.payload.data), self.o.valid.eq(self.i.valid)]
+                m.d.comb += byte.eq(self.i.payload.data)
+                m.d.comb += self.o.valid.eq(self.i.valid & ~crc.busy)
                 m.d.comb += [self.i.ready.eq(sent), crc.valid.eq(sent)]
                 stuffed()
                 with m.If(sent & self.i.payload.last):
                     m.next = "SUM"
             with m.State("SUM"):
                 m.d.sync += [left.eq(crc.crc), index.eq(0)]
-                m.next = "CRC"
+                with m.If(~crc.busy):
+                    m.next = "CRC"
             with m.State("CRC"):
                 m.d.comb += [byte.eq(left[:8]), self.o.valid.eq(1)]
                 stuffed()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream
-from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out
 
@@ -20,7 +20,7 @@ class PacketBuffer(Component):
     A frame that finds no room is forgotten as a whole, and so is the mark of a damaged one: the
     host will repeat what is not answered.
 
-    Latency: a committed frame is offered two cycles later, its first byte one more. One byte a
+    Latency: a committed frame is offered three cycles later, its first byte one more. One byte a
     cycle in, one every three cycles out: a serial line is slower than either.
 
     Parameters
@@ -72,7 +72,7 @@ class PacketBuffer(Component):
         m = Module()
         m.submodules.memory = memory = Memory(shape=8, depth=self._depth, init=[])
         write, read = memory.write_port(), memory.read_port()
-        m.submodules.lengths = lengths = SyncFIFO(width=self._bits + 1, depth=_FRAMES)
+        m.submodules.lengths = lengths = SyncFIFOBuffered(width=self._bits + 1, depth=_FRAMES)
 
         # Positions count modulo twice the depth, so that a full ring differs from an empty one.
         start, end = Signal(self._bits + 1), Signal(self._bits + 1)  # of the present frame

@@ -16,9 +16,6 @@ __all__ = ["AxiFront"]
 
 _OKAY, _SLVERR, _DECERR = 0, 2, 3
 
-#: Beats of bursts that are being read or wait to be taken; as many as keep a block RAM busy.
-_READS = 8
-
 
 class AxiFront(Component):
     """AXI4 slave (ARM IHI 0022) that shares a memory with the host link.
@@ -29,7 +26,8 @@ class AxiFront(Component):
     with DECERR, changing nothing. VALID of every channel comes from a register or a queue.
 
     Latency: with a memory that answers in one cycle, RVALID rises 3 cycles after the address was
-    taken; one beat a cycle while only one side asks, and one idle cycle between two bursts.
+    taken; one beat a cycle while only one side asks (one in three cycles with ``reads = 1``), and
+    one idle cycle between two bursts.
 
     Parameters
     ----------
@@ -37,6 +35,8 @@ class AxiFront(Component):
         Bytes of memory, from address 0 on; a multiple of the beat.
     addr_bits, data_bits, id_bits : int
         Of the AXI4 port.
+    reads : int
+        Beats that are being read or wait to be taken, at least 1.
 
     Attributes
     ----------
@@ -49,10 +49,12 @@ class AxiFront(Component):
     Raises
     ------
     TypeError, ValueError
-        A width is none that AXI4 has, or `size` does not fit it.
+        A width is none that AXI4 has, `size` does not fit it, or `reads` is less than 1.
     """
 
-    def __init__(self, size: int, *, addr_bits: int, data_bits: int, id_bits: int = 1) -> None:
+    def __init__(
+        self, size: int, *, addr_bits: int, data_bits: int, id_bits: int = 1, reads: int = 8
+    ) -> None:
         widths = {"data_bits": data_bits, "id_bits": id_bits}
         read, write = AxiRead(addr_bits, **widths), AxiWrite(addr_bits, **widths)
         beat = data_bits // 8
@@ -61,6 +63,9 @@ class AxiFront(Component):
                 f"Size must be a multiple of {beat} from {beat} to 2**{addr_bits} bytes, "
                 f"not {size!r}"
             )
+        if not reads >= 1:
+            raise ValueError(f"Reads must be at least 1, not {reads!r}")
+        self._reads = reads
         self._depth = size // beat
         self._low = bits_for(beat)
         self._data_bits = data_bits
@@ -85,16 +90,16 @@ class AxiFront(Component):
         write_beat = self._burst(m, "write", self.write, "aw")
 
         # What is being read, oldest first: for the bus or for the link.
-        m.submodules.tags = tags = SyncFIFO(width=tag.size, depth=2 * _READS)
+        m.submodules.tags = tags = SyncFIFO(width=tag.size, depth=2 * self._reads)
         answer = data.StructLayout({"data": self._data_bits, "tag": tag})
-        m.submodules.answers = answers = SyncFIFO(width=answer.size, depth=_READS)
-        reads = Signal(range(_READS + 1))
+        m.submodules.answers = answers = SyncFIFO(width=answer.size, depth=self._reads)
+        reads = Signal(range(self._reads + 1))
         popped = self.read.rvalid & self.read.rready
 
         # Whose turn it is.
         link_busy, read_next = Signal(), Signal()
         link_go, read_go, write_go = Signal(), Signal(), Signal()
-        can_read = read_beat["active"] & (reads != _READS)
+        can_read = read_beat["active"] & (reads != self._reads)
         can_write = write_beat["active"] & self.write.wvalid & ~self.write.bvalid
         m.d.comb += [
             link_go.eq(link.request & ~link_busy),

@@ -28,6 +28,11 @@ class Memory:
 
     size: int
 
+    @property
+    def reads(self) -> int:
+        """Beats that are worth being asked for before the first has come."""
+        return 8
+
     def create(self, data_bits: int, clock_hz: float) -> Component:
         """Component with a `port` of beats of `data_bits`, and `pins` where it needs any."""
         raise NotImplementedError
@@ -50,6 +55,11 @@ class OnChip(Memory):
 @dataclass(frozen=True)
 class UltraPlus(Memory):
     """Single-port RAM of an iCE40 UltraPlus: 64 or 128 KiB, for a memory port of 32 bits."""
+
+    @property
+    def reads(self) -> int:
+        """One: such a small chip has no room for a queue of beats."""
+        return 1
 
     def create(self, data_bits: int, clock_hz: float) -> Component:
         if data_bits != 32:

@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,20 @@ _ESCAPED = re.compile(r"\\\S+")
 
 _INVOCATION = re.compile(r'"\$(\w+)" (.*)')
 
-# What synthesis is told beyond Amaranth's own scripts.
-_SYNTH_OPTIONS = {"ice40": "-dsp"}
+#: Mapping of short sums and comparisons, for families whose carry cells fill logic cells alone.
+_WITHOUT_CARRY = "without_carry.v"
+
+#: What synthesis is told beyond Amaranth's own scripts.
+_OVERRIDES = {
+    "ice40": {
+        # Enables that fewer flip-flops share would leave most of a tile of eight to nobody.
+        "synth_opts": "-dsp -dffe_min_ce_use 5",
+        "script_after_read": "\n".join(
+            (f"hierarchy -top {TOP}", "proc", "flatten", "opt_expr", "opt_clean", "wreduce",
+             "opt_expr", f"techmap -D CONSTANT=12 -D BOTH=4 -map {_WITHOUT_CARRY}")
+        ),
+    }
+}  # fmt: skip
 
 #: Chips with memory in their package, as the open tools know the die inside.
 _GOWIN_DIES = {"GW2AR-18C": "GW2A-18C"}
@@ -113,15 +126,18 @@ def prepare_design(
     """Elaborate a board's top; parameters and errors are those of `BoardTop`."""
     top = BoardTop(board, config, memory=memory, clock_hz=clock_hz, baud=baud)
     family = top.board.family
-    options = {"synth_opts": _SYNTH_OPTIONS[family]} if family in _SYNTH_OPTIONS else {}
-    plan = top.prepare(TOP, emit_src=False, **options)
+    plan = top.prepare(TOP, emit_src=False, **_OVERRIDES.get(family, {}))
+    adapted = adapted_plan(plan, top.clock_hz)
+    if any(_WITHOUT_CARRY in command for command in adapted["script"]):
+        text = resources.files(__package__).joinpath(_WITHOUT_CARRY).read_text("utf-8")
+        adapted["files"][_WITHOUT_CARRY] = text
     return Design(
         board=top.board,
         config=top.config,
         memory=str(top.memory),
         device=_device(top.platform),
         clock_hz=top.clock_hz,
-        **adapted_plan(plan, top.clock_hz),
+        **adapted,
     )
 
 
@@ -184,6 +200,8 @@ def _adapted(call: Command, clock_hz: float) -> Command:
             at = arguments.index(option)
             value = _GOWIN_DIES.get(arguments[at + 1], arguments[at + 1])
             arguments[at : at + 2] = ["--vopt", f"{option[2:]}={value}"]
+    if call.tool == "NEXTPNR_ECP5":  # the default one takes hours where a device is nearly full
+        arguments += ["--router", "router2"]
     # For clocks without a constraint of their own; a missed one is for the caller to judge.
     arguments += ["--freq", f"{clock_hz / 1e6:g}", "--timing-allow-fail", "--report", "timing.json"]
     return Command(call.tool, tuple(arguments))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import xor
+from typing import Any
 
 from amaranth.hdl import Instance, Module, Mux, Signal, Value, signed
 from amaranth.lib.memory import Memory
@@ -79,6 +80,13 @@ class Device:
             carry = carry_of(parities, subtract)
         m.d.comb += total.eq(sum(third, first + second + carry))
         return total
+
+    def add_all(self, m: Module, additions: Sequence[Mapping[str, Any]]) -> list[Value]:
+        """The sums of several calls of `add`, each given by its arguments: a device may pack them.
+
+        None of them may depend on the result of another.
+        """
+        return [self.add(m, **addition) for addition in additions]
 
     def flip_flop(self, d: Value, q: Value) -> Instance:
         """The family's flip-flop, always enabled and never reset; only where there are `cells`."""

@@ -11,7 +11,8 @@ subtracting takes one half a bit, and one more for the carry that enters.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Signal, Value
 
@@ -44,17 +45,34 @@ class ECP5(Device):
         parities: Sequence[Value] | None = None,
         keep: Value | None = None,
     ) -> Value:
-        a, b = (_extended(operand, bits) for operand in operands)
-        minus = Const(0, 1) if subtract is None else subtract
-        halves: list[_Half] = []
-        if parities is not None:
-            halves = [(_PARITY_CARRY, parities[0], parities[1], minus, _ONE)]
-        elif subtract is not None:
-            halves = [(_CARRY, minus, _ONE, _ONE, _ONE)]
-        skipped = len(halves)
-        gate = _ONE if keep is None else keep  # without it, Z and G are both A
-        halves += [(_ADD, a[i], b[i], minus, gate) for i in range(bits)]
-        return _chain(m, halves, name=name)[skipped : skipped + bits].as_signed()
+        halves = _halves(operands, bits=bits, subtract=subtract, parities=parities, keep=keep)
+        return _chain(m, halves, name=name)[len(halves) - bits : len(halves)].as_signed()
+
+    def add_all(self, m: Module, additions: Sequence[Mapping[str, Any]]) -> list[Value]:
+        """As `Device.add_all`; of chains with an odd number of halves, two share the odd CCU2C.
+
+        The second one begins with a half that carries what is subtracted, whatever comes in.
+        """
+        sums: list[Value] = []
+        odd: tuple[int, list[_Half]] | None = None
+        for addition in additions:
+            arguments = {key: value for key, value in addition.items() if key != "name"}
+            halves = _halves(**arguments)
+            if len(halves) % 2 == 0 or halves[0][0] != _CARRY:
+                sums.append(self.add(m, **addition))
+                continue
+            sums.append(Const(0))
+            if odd is None:
+                odd = len(sums) - 1, halves
+                continue
+            place, before = odd
+            chain = _chain(m, before + halves, name=addition["name"])
+            sums[place] = chain[1 : len(before)].as_signed()
+            sums[-1] = chain[len(before) + 1 :].as_signed()
+            odd = None
+        if odd is not None:
+            sums[odd[0]] = self.add(m, **additions[odd[0]])
+        return sums
 
     def flip_flop(self, d: Value, q: Value) -> Instance:
         return Instance(
@@ -94,6 +112,26 @@ class ECP5(Device):
                 o_DO=data[i : i + 4],
             )
         return data[:width]
+
+
+def _halves(
+    operands: Sequence[Value],
+    *,
+    bits: int,
+    subtract: Value | None = None,
+    parities: Sequence[Value] | None = None,
+    keep: Value | None = None,
+) -> list[_Half]:
+    """Those of one sum: at most one for what comes in, and `bits` of the result."""
+    a, b = (_extended(operand, bits) for operand in operands)
+    minus = Const(0, 1) if subtract is None else subtract
+    halves: list[_Half] = []
+    if parities is not None:
+        halves = [(_PARITY_CARRY, parities[0], parities[1], minus, _ONE)]
+    elif subtract is not None:
+        halves = [(_CARRY, minus, _ONE, _ONE, _ONE)]
+    gate = _ONE if keep is None else keep  # without it, Z and G are both A
+    return halves + [(_ADD, a[i], b[i], minus, gate) for i in range(bits)]
 
 
 def _extended(value: Value, bits: int) -> Value:

@@ -26,7 +26,8 @@ class ComputeTiming:
     """`hw.compute` in times.
 
     The front takes instructions and has the K blocks of LMMAs prepared (`FeedTiming`); the
-    back does their lookups. Two instructions lie between them, one of which the back sees.
+    back does their lookups. Two instructions lie between them, one of which the back sees; none
+    where engines have no queues.
 
     Parameters
     ----------
@@ -51,7 +52,10 @@ class ComputeTiming:
         self._clock, self._tokens = clock, tokens
         latency = element_latency(config) + rescale_latency(config)
         self._token, self.port_delay = _TOKEN + latency, _PORT + latency
-        self.inbox = Inbox[LmmaStep | PlanesStep](clock, progress, register=False)
+        self.inbox = Inbox[LmmaStep | PlanesStep](
+            clock, progress, depth=config.queue_depth, register=False
+        )
+        self._queued = config.queue_depth > 0
         self.lookups = LookupTimes(keep=self.port_delay + 16)
         self._feed = FeedTiming(config, clock)
         # Instructions: accepted by the front, seen by the back, taken by it; and when the back
@@ -94,13 +98,22 @@ class ComputeTiming:
             while isinstance(granted := self._tokens.take(Engine.COMPUTE, step.waits, cycle), Gate):
                 yield granted
             self._asked.append((cycle, granted, Engine.LOAD in step.waits))
-            while len(self._seen) < len(self._accepted):
-                yield self._moves
-            room = self._seen[-1] + 1 if self._seen else 0
-            accepted = max(granted + 1, free, room)
+            if self._queued:
+                while len(self._seen) < len(self._accepted):
+                    yield self._moves
+                room = self._seen[-1] + 1 if self._seen else 0
+                accepted = max(granted + 1, free, room)
+                self._accepted.append((accepted, step))
+                self._move()
+            else:
+                # The back sees it at once, and it is accepted as the back takes it.
+                self._accepted.append((max(granted + 1, free), step))
+                self._seen.append(self._accepted[-1][0] - 1)
+                self._move()
+                while len(self._taken) < len(self._accepted):
+                    yield self._moves
+                accepted = self._taken[-1]
             inbox.let_pass(accepted)
-            self._accepted.append((accepted, step))
-            self._move()
             if isinstance(step, LmmaStep):
                 feed.accept(accepted, step.blocks)
                 while (last_read := feed.last_read()) is None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import deque
 from typing import Generic, TypeVar
 
+from ...hw.config import Config
 from ...hw.isa import ENGINES, Engine
 from .event_clock import Clock, Gate
 
-__all__ = ["Inbox", "Issue", "TokenTimes"]
+__all__ = ["Inbox", "Issue", "TokenTimes", "issue_registers"]
 
-_QUEUE = 4  # instructions in the queue of an engine
-_SHOWN = 2  # an instruction's dispatch to its engine seeing it
 _LOOK = 1  # an instruction in the second register of `Issue` to its tokens asked for
 
 _Step = TypeVar("_Step")
@@ -62,6 +61,8 @@ class Inbox(Generic[_Step]):
     clock : Clock
     passed : Gate
         To be opened as instructions leave it.
+    depth : int
+        Instructions in it (`Config.queue_depth`), the one that its engine sees included.
     register : bool
         The engine has a register behind its queue (`Issue`): it takes an instruction out while the
         one before waits.
@@ -72,8 +73,11 @@ class Inbox(Generic[_Step]):
         Opened as an instruction is put in.
     """
 
-    def __init__(self, clock: Clock, passed: Gate, *, register: bool) -> None:
-        self._register = register
+    def __init__(self, clock: Clock, passed: Gate, *, depth: int, register: bool) -> None:
+        self._depth, self._register = depth, register
+        # From dispatch to where the engine sees it, and to the room it leaves behind, there is a
+        # cycle less where there is no queue but the register that the engine sees.
+        self._queued, self._kept = int(depth > 1), int(depth > 0)
         self._steps = deque[tuple[int, _Step]]()
         self._seen: list[int] = []
         self._passes: list[int] = []
@@ -81,22 +85,26 @@ class Inbox(Generic[_Step]):
 
     def room(self) -> int | None:
         """From which cycle on another instruction can be put in; None where that is not known."""
-        oldest = len(self._seen) - _QUEUE
+        oldest = len(self._seen) - self._depth
         if oldest < 0:
             return 0
         if not self._register:
-            return self._passes[oldest] + 1 if len(self._passes) > oldest else None
+            return self._passes[oldest] + self._queued if len(self._passes) > oldest else None
         if len(self._passes) < oldest:
             return None
         before = self._passes[oldest - 1] + 1 if oldest else 0
-        return max(self._seen[oldest], before) + 1
+        return max(self._seen[oldest], before) + self._queued
 
     def put(self, cycle: int, step: _Step) -> None:
         """Dispatched in `cycle`."""
-        seen = cycle + _SHOWN
+        seen = cycle + self._kept + self._queued
         self._seen.append(seen)
         self._steps.append((seen, step))
         self.arrived.open()
+
+    def passed(self) -> int | None:
+        """When the last instruction put in left it, if that is known."""
+        return self._passes[-1] if len(self._passes) == len(self._seen) else None
 
     def get(self) -> tuple[int, _Step] | None:
         """The next instruction and the cycle in which the engine sees it, if there is one."""
@@ -108,8 +116,19 @@ class Inbox(Generic[_Step]):
         self._passed.open()
 
 
+def issue_registers(config: Config) -> int:
+    """Registers of `hw.issue`."""
+    return 2 if config.queue_depth else 1
+
+
 class Issue(Generic[_Step]):
     """`hw.issue` in times: an instruction goes through two registers, and waits in the second.
+
+    Parameters
+    ----------
+    inbox : Inbox
+    registers : int
+        2, or 1 where engines have no queue.
 
     Attributes
     ----------
@@ -117,14 +136,17 @@ class Issue(Generic[_Step]):
         The cycle in which the last instruction left it.
     """
 
-    def __init__(self, inbox: Inbox[_Step]) -> None:
-        self._inbox = inbox
+    def __init__(self, inbox: Inbox[_Step], *, registers: int) -> None:
+        self._inbox, self._registers = inbox, registers
         self._second = 0
         self.left = 0
 
     def enter(self, seen: int) -> int:
         """An instruction `seen` in the queue: the cycle in which it asks for its tokens."""
-        taken = max(seen, self._second + 1)
-        self._second = max(taken + 1, self.left)
+        if self._registers == 1:
+            self._second = max(seen, self.left)
+        else:
+            taken = max(seen, self._second + 1)
+            self._second = max(taken + 1, self.left)
         self._inbox.let_pass(self._second)
         return self._second + _LOOK

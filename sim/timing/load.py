@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 
+from ...hw.config import Config
 from ...hw.isa import Engine
-from .engines import Inbox, Issue, TokenTimes
+from .engines import Inbox, Issue, TokenTimes, issue_registers
 from .event_clock import Clock, Gate, Process
 from .reads import ReadTiming
 from .steps import LoadStep
@@ -14,11 +15,19 @@ __all__ = ["LoadTiming"]
 
 _FINISH = 1  # the last beat on the bus to the cycle in which it is written
 _TOKEN = 2  # from there to the token
-_AHEAD = 16  # instructions between the two halves of the engine
 
 
 class LoadTiming:
     """`hw.load` in times: instructions leave its front ahead of the beats they ask for.
+
+    Parameters
+    ----------
+    config : Config
+    clock : Clock
+    reads : ReadTiming
+    tokens : TokenTimes
+    progress : Gate
+        To be opened as instructions leave the inbox.
 
     Attributes
     ----------
@@ -27,8 +36,12 @@ class LoadTiming:
         Cycle from which the engine is idle.
     """
 
-    def __init__(self, clock: Clock, reads: ReadTiming, tokens: TokenTimes, progress: Gate) -> None:
-        self.inbox = Inbox[LoadStep](clock, progress, register=True)
+    def __init__(
+        self, config: Config, clock: Clock, reads: ReadTiming, tokens: TokenTimes, progress: Gate
+    ) -> None:
+        self.inbox = Inbox[LoadStep](clock, progress, depth=config.queue_depth, register=True)
+        self._registers = issue_registers(config)
+        self._ahead = config.load_depth  # instructions between the two halves of the engine
         self._reads, self._tokens = reads, tokens
         self._moves = Gate(clock)
         self._asking, self._turn = False, -1  # the last instruction's last burst
@@ -41,7 +54,8 @@ class LoadTiming:
 
     def run(self) -> Process:
         """The process of the front."""
-        issue, tokens, number = Issue(self.inbox), self._tokens, 0
+        issue = Issue(self.inbox, registers=self._registers)
+        tokens, number = self._tokens, 0
         while True:
             while (got := self.inbox.get()) is None:
                 yield self.inbox.arrived
@@ -52,8 +66,8 @@ class LoadTiming:
             while self._asking:
                 yield self._moves
             leave = max(granted, self._turn) + 1
-            if number >= _AHEAD:
-                # There is room once the receiving half has turned to the instruction 16 before.
+            if number >= self._ahead:
+                # There is room once the receiving half has turned to the one so many before.
                 while not self._opened:
                     yield self._moves
                 leave = max(leave, self._opened.popleft() + 1)

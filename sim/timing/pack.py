@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ...hw.config import Config, bits_for
 from ...hw.partial_sums import PartialSums
+from ...hw.store import words_ahead
 from .event_clock import Clock, Gate, Process
 from .writes import WriteTiming
 
@@ -15,8 +16,6 @@ __all__ = ["PackTiming"]
 
 # A word's turn at the port of the partial sums to its first beat being put together.
 _WORD = 2 + PartialSums.registers
-_BEATS_AHEAD = 8  # of words on their way
-_LANES = 4  # elements requantised a cycle
 _REQUANTISE = 4  # a group of elements to its place in the beat
 
 
@@ -46,7 +45,7 @@ class PackTiming:
         self._word_beats = config.beats_per_row(config.psum_word_bits)
         self._words = deque[_Word]()
         # From which cycle on there is room for a word.
-        self._rooms = deque([0] * max(2, -(-_BEATS_AHEAD // self._word_beats)))
+        self._rooms = deque([0] * words_ahead(config))
         self.moves, self._arrived = Gate(clock), Gate(clock)
 
     def room(self) -> int | None:
@@ -103,7 +102,8 @@ class _Groups:
 
     def __init__(self, config: Config) -> None:
         elements = config.lanes * config.rows
-        lanes = min(_LANES, 1 << bits_for(elements), config.axi_bits // config.requant_bits)
+        most = config.requantise_lanes or 1  # without any, no program has a group
+        lanes = min(most, 1 << bits_for(elements), config.axi_bits // config.requant_bits)
         self._count = -(-elements // lanes)
         group = lanes * config.requant_bits
         slot = min(config.memory_word_bits(config.requant_word_bits), config.axi_bits)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...hw.bursts import burst_beats
 from ...hw.config import Config
-from .fetch import PIECE
+from .fetch import piece_instructions
 from .reads import burst_sizes
 from .steps import LmmaStep, LoadStep, PlanesStep, Step, StoreStep
 from .writes import LONGEST_BURST
@@ -39,8 +39,8 @@ def find_period(config: Config, steps: list[Step]) -> Section | None:
     if len(steps) < _SHORT:
         return None
     kinds = _kinds(config, steps)
-    best = None
-    for period in _candidates(kinds):
+    best, piece, most = None, piece_instructions(config), 0.0
+    for period in _candidates(kinds, piece):
         alike = np.concatenate([[0], kinds[period:] == kinds[:-period], [0]])
         edges = np.flatnonzero(np.diff(alike))
         if not len(edges):
@@ -48,18 +48,18 @@ def find_period(config: Config, steps: list[Step]) -> Section | None:
         lengths = edges[1::2] - edges[::2]
         longest = int(lengths.argmax())
         section = Section(int(edges[2 * longest]), period, int(lengths[longest]) // period + 1)
-        if section.times >= _TIMES and (best is None or _worth(section) > _worth(best)):
-            best = section
-    return best if best and _worth(best) > len(steps) / 2 else None
+        if section.times >= _TIMES and _worth(section, piece) > most:
+            best, most = section, _worth(section, piece)
+    return best if most > len(steps) / 2 else None
 
 
-def _worth(section: Section) -> float:
+def _worth(section: Section, piece: int) -> float:
     """Instructions that need not be followed; fewer count where FETCH's pieces lie differently."""
     left_out = (section.times - _TIMES // 2) * section.period
-    return left_out if section.period % PIECE == 0 else left_out * 0.75
+    return left_out if section.period % piece == 0 else left_out * 0.75
 
 
-def _candidates(kinds: np.ndarray) -> list[int]:
+def _candidates(kinds: np.ndarray, piece: int) -> list[int]:
     """Periods that steps of one kind come back with, those of most steps first."""
     order = np.argsort(kinds, kind="stable")
     distances = np.diff(order)[np.diff(kinds[order]) == 0]
@@ -68,7 +68,7 @@ def _candidates(kinds: np.ndarray) -> list[int]:
     found, counts = found[often], counts[often]
     first = found[np.argsort(found * counts)[::-1][:_CANDIDATES]].tolist()
     periods = {distance * -(-_LEAST // distance) for distance in first}
-    periods |= {math.lcm(period, PIECE) for period in periods}
+    periods |= {math.lcm(period, piece) for period in periods}
     return sorted(period for period in periods if period * _TIMES <= len(kinds))
 
 

@@ -17,7 +17,6 @@ _SPLIT = 1  # a request to the turn of its first burst
 _ADDRESS = 1  # a burst's turn to its address on the bus
 _INTERVAL = 2  # between two addresses
 _ROOM = 2  # a burst's last beat on the bus to the turn of one that waits for it
-_OUTSTANDING = 16  # bursts of LOAD under way
 
 
 def burst_sizes(address: int, beats: int, longest: int) -> list[int]:
@@ -50,7 +49,8 @@ class ReadTiming:
         self._fetches = deque[tuple[int, int, Callable[[Sequence[int]], None]]]()
         self._loads = deque[_Burst]()
         self._free = 0  # the next cycle in which a burst can have its turn
-        self._rooms = deque([0] * _OUTSTANDING)  # from which cycle on there is room for a burst
+        # From which cycle on there is room for a burst of LOAD.
+        self._rooms = deque([0] * config.load_depth)
         self._awake = NEVER
 
     def fetch(self, cycle: int, beats: int, served: Callable[[Sequence[int]], None]) -> None:

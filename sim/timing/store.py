@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 
+from ...hw.config import Config
 from ...hw.isa import Engine
 from .compute import ComputeTiming
-from .engines import Inbox, Issue, TokenTimes
+from .engines import Inbox, Issue, TokenTimes, issue_registers
 from .event_clock import Clock, Gate, Process
 from .pack import PackTiming
 from .steps import StoreStep
@@ -14,7 +15,6 @@ from .writes import WriteTiming
 
 __all__ = ["StoreTiming"]
 
-_UNCONFIRMED = 8  # instructions begun and not confirmed by memory
 _CONFIRMED = 2  # a response on the bus to an instruction's leaving that waits for it
 _TOKEN = 3  # a response on the bus to the token
 _YIELD = 8  # while a word waits for the port, lookups leave out one cycle in so many
@@ -35,6 +35,7 @@ class StoreTiming:
 
     def __init__(
         self,
+        config: Config,
         clock: Clock,
         compute: ComputeTiming,
         pack: PackTiming,
@@ -44,18 +45,20 @@ class StoreTiming:
     ) -> None:
         self._clock, self._compute, self._pack = clock, compute, pack
         self._writes, self._tokens = writes, tokens
-        self.inbox = Inbox[StoreStep](clock, progress, register=True)
+        self.inbox = Inbox[StoreStep](clock, progress, depth=config.queue_depth, register=True)
+        self._registers = issue_registers(config)
         # The instruction whose words are asked for, and when it left the front; the cycle from
         # which the next one can leave, and those from which there is room for one unconfirmed.
         self._asking: tuple[int, StoreStep] | None = None
         self._free = 0
-        self._rooms = deque([0] * _UNCONFIRMED)
+        self._rooms = deque([0] * config.store_depth)
         self._moves = Gate(clock)
         self.rest = 0
 
     def run(self) -> Process:
         """The process of the front."""
-        issue, tokens, writes = Issue(self.inbox), self._tokens, self._writes
+        issue = Issue(self.inbox, registers=self._registers)
+        tokens, writes = self._tokens, self._writes
         while True:
             while (got := self.inbox.get()) is None:
                 yield self.inbox.arrived

@@ -16,7 +16,6 @@ __all__ = ["LONGEST_BURST", "WriteTiming"]
 #: Beats of a burst of STORE at most.
 LONGEST_BURST = 16
 
-_OUTSTANDING = 8  # bursts under way
 _SPLIT = 1  # a request to the turn of its first burst
 _INTERVAL = 2  # between two turns
 _DATA = 1  # a burst's turn to its first beat being taken
@@ -53,8 +52,8 @@ class WriteTiming:
         # Bursts that wait for their turn: its first cycle, beats, whom to tell of the response.
         self._waiting = deque[tuple[int, int, _Done | None]]()
         self._turns = deque[tuple[int, int, _Done | None]]()  # had their turn, and miss beats
-        self._rooms = deque([0] * _OUTSTANDING)  # from which cycle on there is room for a burst
-        self._places = deque([0] * _BEATS)  # ... for a beat
+        self._rooms = deque([0] * config.store_depth)  # from which cycle on a burst has room
+        self._places = deque([0] * min(_BEATS, config.store_depth))  # ... for a beat
         self._taken = self._response = 0
         self.turn = -_INTERVAL
 

@@ -32,7 +32,7 @@ class DispatchHarness(Harness):
             Dispatch, "gone.eq(able & room)", "gone.eq(able)", breaks="none_lost"
         ),
         "taken too early": Fault(
-            Dispatch, "instructions.ready.eq(~held_valid)", "instructions.ready.eq(1)",
+            Dispatch, "instructions.ready.eq(~held_valid if", "instructions.ready.eq(1 if",
             breaks="none_lost",
         ),
         "given twice": Fault(

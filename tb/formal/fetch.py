@@ -19,7 +19,7 @@ _PATIENCE = 4
 
 #: A buffer of 4 beats in place of 32 instructions.
 _BUFFER = 4
-_SHORT = ("_AHEAD, _BEATS = 32, 4", "_AHEAD, _BEATS = 1, 4")
+_SHORT = ("config.fetch_depth * INSTRUCTION_BITS", "1 * INSTRUCTION_BITS")
 
 
 class FetchHarness(Harness):

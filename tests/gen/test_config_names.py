@@ -22,6 +22,14 @@ ISSUE_PRESETS = {"w1a8", "w2a8", "w4a8", "w2a4", "w4a16", "tiny", "lut_tensor_co
                  "w1p58a8_xc7"}  # fmt: skip
 
 
+def test_later_fields_at_their_default_are_not_in_the_hash():
+    """What was recorded under a hash before there was a field stays valid."""
+    assert config_hash(Config()).startswith("c7baef9f7b456489")
+    assert "queue_depth" not in canonical_toml(Config())
+    assert "queue_depth = 1\n" in canonical_toml(Config(queue_depth=1))
+    assert config_hash(Config(queue_depth=1)) != config_hash(Config())
+
+
 def test_presets_are_there_and_load():
     assert set(preset_names()) >= ISSUE_PRESETS
     for name in preset_names():

@@ -19,6 +19,8 @@ CONFIGS = [
     Config(rows=2, lanes=3, tables=3, lookup_group=5, max_weight_bits=3, max_shift=1, scale_bits=0,
            axi_bits=32, **_DEPTHS),
     Config(rows=1, lanes=8, act_bits=16, scale_bits=16, psum_bits=64, axi_bits=32, **_DEPTHS),
+    # A single plane a weight: nothing is ever added to it.
+    Config(rows=2, lanes=4, tables=2, weight_bits=1, max_weight_bits=1, axi_bits=32, **_DEPTHS),
 ]  # fmt: skip
 
 

@@ -161,6 +161,18 @@ CONFIGS = {
         axi_bits=32,
         **_SMALL,
     ),
+    "lut3_bram": Config(
+        pe="lut3",
+        rows=2,
+        lanes=3,
+        tables=4,
+        lookup_group=3,
+        table_storage="bram",
+        table_feed="stream",
+        table_banks=1,
+        axi_bits=32,
+        **_SMALL,
+    ),
     "lut3_full": Config(
         pe="lut3",
         lanes=4,

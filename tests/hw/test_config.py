@@ -87,6 +87,14 @@ def test_bits_for(values: int, bits: int) -> None:
         ),
         ({"group_zeros": 0}, "group_zeros must be from 1 to 1, not 0"),
         ({"tree_pipeline": -1}, "tree_pipeline must be from 0 to 8, not -1"),
+        ({"fetch_depth": 1}, "fetch_depth must be a power of two from 2 to 128, not 1"),
+        ({"fetch_depth": 12}, "fetch_depth must be a power of two from 2 to 128, not 12"),
+        ({"fetch_storage": "tape"}, "fetch_storage must be one of"),
+        ({"queue_depth": -1}, "queue_depth must be from 0 to 16, not -1"),
+        ({"load_depth": 65}, "load_depth must be from 1 to 64, not 65"),
+        ({"store_depth": 0}, "store_depth must be from 1 to 64, not 0"),
+        ({"requantise_lanes": 3}, "requantise_lanes must be 0 or a power of two up to 64, not 3"),
+        ({"counters": 2}, "counters must be from 0 to 1, not 2"),
     ],
 )
 def test_init_values(fields: dict, message: str) -> None:

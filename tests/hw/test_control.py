@@ -31,8 +31,8 @@ def test_init_wrong(args, error: type[Exception], message: str) -> None:
 
 
 class Bench:
-    def __init__(self) -> None:
-        self.dut = Controller(64, config_hash=HASH)
+    def __init__(self, **options: int) -> None:
+        self.dut = Controller(64, config_hash=HASH, **options)
 
     async def write(self, ctx, register: int, value: int, strobe: int = 15) -> None:
         port = self.dut.registers
@@ -123,6 +123,50 @@ def test_sim_done() -> None:
             assert ctx.get(dut.irq)
             assert await bench.read(ctx, Register.STATUS) == Status.DONE
             assert await bench.read(ctx, Register.ERROR_CODE) == ErrorCode.NONE
+
+    simulate(dut, run)
+
+
+def test_sim_narrow_program_registers() -> None:
+    """All bits beyond the address width are one, which FETCH takes for an address beyond it."""
+    bench = Bench(addr_bits=17)
+
+    async def run(ctx) -> None:
+        for value, high, length in ((0x1FFF0, 0, 0x2000), (0, 0, 0)):
+            await bench.write(ctx, Register.PROGRAM_LO, value)
+            await bench.write(ctx, Register.PROGRAM_HI, high)
+            await bench.write(ctx, Register.PROGRAM_LENGTH, length)
+            assert ctx.get(bench.dut.base) == value
+            assert ctx.get(bench.dut.length) == length
+        await bench.write(ctx, Register.PROGRAM_LO, 0x8000_1230)
+        assert ctx.get(bench.dut.base) == 0x21230
+        await bench.write(ctx, Register.PROGRAM_HI, 0x500)
+        assert ctx.get(bench.dut.base) == (1 << 32) + 0x21230
+        await bench.write(ctx, Register.PROGRAM_LENGTH, 0xFFFF_FFFF)
+        assert ctx.get(bench.dut.length) == (1 << 15) - 1
+
+    simulate(bench.dut, run)
+
+
+def test_sim_what_is_left_out_reads_as_zero() -> None:
+    bench = Bench(counters=0, error_addresses=0)
+    dut = bench.dut
+
+    async def run(ctx) -> None:
+        await bench.start(ctx)
+        for strobe in (dut.array_busy, dut.table_stall, dut.read_beat, dut.write_beat):
+            ctx.set(strobe, 1)
+        await ctx.tick().repeat(7)
+        ctx.set(dut.load_error.code, ErrorCode.ADDRESS)
+        ctx.set(dut.load_error.address, 0x1234)
+        ctx.set(dut.load_error.valid, 1)
+        await ctx.tick()
+        ctx.set(dut.load_error.valid, 0)
+        await bench.end(ctx)
+        got = {name: await bench.read(ctx, register) for name, register in COUNTERS.items()}
+        assert got == {**dict.fromkeys(COUNTERS, 0), "cycles": 8}
+        assert await bench.read(ctx, Register.ERROR_CODE) == ErrorCode.ADDRESS
+        assert await bench.read(ctx, Register.ERROR_ADDRESS_LO) == 0
 
     simulate(dut, run)
 

@@ -14,9 +14,10 @@ from lutra.hw.isa import ENGINES, ErrorCode, Opcode, encode
 from .helpers import settle, simulate, stream_get, stream_put
 
 
-@pytest.mark.parametrize(("name", "value"), [("depth", 0), ("patience", 0)])
-def test_init_wrong(name: str, value: int) -> None:
-    message = f"{name.capitalize()} must be at least 1, not {value}"
+@pytest.mark.parametrize(("name", "least"), [("depth", 0), ("patience", 1)])
+def test_init_wrong(name: str, least: int) -> None:
+    value = least - 1
+    message = f"{name.capitalize()} must be at least {least}, not {value}"
     with pytest.raises(ValueError, match=re.escape(message)):
         Dispatch(**{name: value})
 
@@ -28,16 +29,19 @@ def instruction(opcode: Opcode, address: int = 0, **fields: int) -> dict:
 END = instruction(Opcode.END, 0x1230)
 
 
+@pytest.mark.parametrize("depth", [0, 1, 2, 4])
 @pytest.mark.parametrize("stall", [0, 0.5])
-def test_sim_order(stall: float) -> None:
-    dut, rng = Dispatch(), random.Random(7)
+def test_sim_order(stall: float, depth: int) -> None:
+    dut, rng = Dispatch(depth=depth), random.Random(7)
     opcodes = [op for op in Opcode if op.engine is not None]
     program = [instruction(rng.choice(opcodes), 16 * i, wait=i % 8) for i in range(120)]
     shares = [[p for p in program if Opcode(p["bits"] & 15).engine == engine] for engine in ENGINES]
 
     async def put(ctx) -> None:
         ctx.set(dut.idle, 7)
-        await stream_put(ctx, dut.instructions, [*program, END], stall=stall)
+        await stream_put(ctx, dut.instructions, program, stall=stall)
+        ctx.set(dut.instructions.payload, END)  # which stays where it is if nothing is kept
+        ctx.set(dut.instructions.valid, 1)
         await settle(ctx, dut.done)
         assert not ctx.get(dut.error.valid)
 
@@ -53,15 +57,16 @@ def test_sim_order(stall: float) -> None:
     simulate(dut, put, *(get(engine) for engine in ENGINES))
 
 
-def test_sim_full_rate_and_latency() -> None:
-    dut, count = Dispatch(), 50
+@pytest.mark.parametrize(("depth", "latency"), [(1, 2), (2, 3), (4, 3)])
+def test_sim_full_rate_and_latency(depth: int, latency: int) -> None:
+    dut, count = Dispatch(depth=depth), 50
 
     async def put(ctx) -> None:
         items = [instruction(Opcode.LOAD, 16 * i) for i in range(count)]
         await stream_put(ctx, dut.instructions, items)
 
     async def get(ctx) -> None:
-        assert await settle(ctx, dut.load.valid) == 3
+        assert await settle(ctx, dut.load.valid) == latency
         await stream_get(ctx, dut.load, count)
 
     simulate(dut, put, get, cycles=2 * count + 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from amaranth.hdl import Module
@@ -10,7 +11,7 @@ from amaranth.lib.wiring import connect
 
 from lutra.hw.axi_reader import AxiReader
 from lutra.hw.config import Config
-from lutra.hw.fetch import Fetch
+from lutra.hw.fetch import Fetch, prefetch_beats
 from lutra.hw.isa import ErrorCode
 
 from .axi_memory import AxiMemory
@@ -27,8 +28,8 @@ CONFIGS = {
 
 
 class Bench:
-    def __init__(self, axi_bits: int, **options) -> None:
-        self.config = c = CONFIGS[axi_bits]
+    def __init__(self, axi_bits: int, *, fields: dict | None = None, **options) -> None:
+        self.config = c = replace(CONFIGS[axi_bits], **(fields or {}))
         self.dut, self.reader = Fetch(c), AxiReader(c)
         self.top = Module()
         self.top.submodules += [self.dut, self.reader]
@@ -76,6 +77,23 @@ def test_sim_program(axi_bits: int, length: int, stall: float, latency: int) -> 
     assert asked == -(-length * 128 // axi_bits)  # nothing past the program
 
 
+@pytest.mark.parametrize("storage", ["registers", "bram"])
+@pytest.mark.parametrize(("axi_bits", "depth"), [(32, 2), (32, 64), (128, 4), (1024, 2)])
+@pytest.mark.parametrize("stall", [0, 0.4])
+def test_sim_depth_and_storage(axi_bits: int, depth: int, storage: str, stall: float) -> None:
+    fields = {"fetch_depth": depth, "fetch_storage": storage}
+    bench, length = Bench(axi_bits, fields=fields, stall=stall, latency=7), 70
+
+    async def get(ctx) -> None:
+        got = await stream_get(ctx, bench.dut.instructions, length, stall=stall)
+        assert [i.bits for i in got] == [bench.word(16 * i) for i in range(length)]
+        await settle(ctx, bench.dut.exhausted)
+
+    bench.run(0, length, get)
+    assert sum(b.beats for b in bench.memory.reads) == -(-length * 128 // axi_bits)
+    assert max(b.beats for b in bench.memory.reads) <= prefetch_beats(bench.config) // 2
+
+
 @pytest.mark.parametrize("axi_bits", [32, 512])
 def test_sim_prefetch_is_bounded(axi_bits: int) -> None:
     """Nobody takes instructions: what was asked for fits the buffer."""
@@ -101,15 +119,16 @@ def test_sim_full_rate(axi_bits: int) -> None:
     bench.run(0, count, get, cycles=count + 16)
 
 
-def test_sim_latency() -> None:
-    """Request 4 cycles after `start`; an instruction 2 cycles after its beat."""
-    bench = Bench(512)
+@pytest.mark.parametrize(("storage", "latency"), [("registers", 2), ("bram", 3)])
+def test_sim_latency(storage: str, latency: int) -> None:
+    """Request 4 cycles after `start`; an instruction 2 cycles after its beat, or 3."""
+    bench = Bench(512, fields={"fetch_storage": storage})
 
     async def watch(ctx) -> None:
         assert not ctx.get(bench.dut.memory.requests.valid)
         assert await settle(ctx, bench.dut.memory.requests.valid) == 3
         await settle(ctx, bench.dut.memory.valid)
-        assert await settle(ctx, bench.dut.instructions.valid) == 2
+        assert await settle(ctx, bench.dut.instructions.valid) == latency
 
     bench.run(0, 1, watch)
 

@@ -26,7 +26,7 @@ from .helpers import CONFIGS, settle, simulate, stream_put
     ("options", "message"),
     [
         ({"lanes": 3}, "Lanes must be a power of two, not 3"),
-        ({"lanes": 0}, "Lanes must be a power of two, not 0"),
+        ({"lanes": -1}, "Lanes must be a power of two, not -1"),
         ({"unconfirmed": 0}, "Unconfirmed must be at least 1, not 0"),
     ],
 )
@@ -249,6 +249,35 @@ def test_sim_error(name: str, case: int) -> None:
 
     bench.run(put)
     assert len(bench.given) == 1
+
+
+@pytest.mark.parametrize("stall", [0, 0.4])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_sim_without_requantiser(name: str, stall: float) -> None:
+    """Words go out as they are; what is to be requantised is refused."""
+    bench = Bench(name, lanes=0, stall=stall, lag=2)
+    programs = [
+        {"psum_base": 1, "words": 5, "address": 512},
+        {"psum_base": 3, "words": 1, "address": 4096},
+    ]
+    refused = {"words": 1, "address": 8192, "requantise": 1, "multiplier": 1}
+
+    async def put(ctx) -> None:
+        engine = bench.dut.engine
+        await stream_put(ctx, engine.instructions, instructions(*programs))
+        await settle(ctx, engine.idle)
+        await stream_put(ctx, engine.instructions, instructions(refused))
+        await settle(ctx, engine.error.valid)
+        assert ctx.get(engine.error.code) == ErrorCode.ILLEGAL_FIELD
+
+    before = bytes(bench.memory.data)
+    bench.run(put)
+    image = bytearray(before)
+    for fields in programs:
+        words = bench.psums[fields["psum_base"] :][: fields["words"]]
+        for address, byte in store_image(bench.config, words, fields).items():
+            image[address] = byte
+    assert bench.memory.data == image
 
 
 def test_sim_waits() -> None:

@@ -110,7 +110,7 @@ class Bench:
             ctx.set(self.dut.i.valid, 1)
             await ctx.tick()
             ctx.set(self.dut.i.valid, 0)
-            await ctx.tick().repeat(1 + (self.rng.random() < self.stall))
+            await ctx.tick().repeat(9 + (self.rng.random() < self.stall))
 
     async def receive(self, ctx, size: int, *, cycles: int = 5000) -> bytes:
         for _ in range(cycles):
@@ -191,7 +191,7 @@ def test_sim_link_words() -> None:
     async def words(ctx) -> dict[LinkWord, int]:
         read = pack_header(Command.READ_LINK, 1, 32, 0)
         await bench.send(ctx, stuff(read))
-        await ctx.tick().repeat(200)
+        await ctx.tick().repeat(700)
         (message,) = Unstuffer().feed(bytes(bench.received))
         bench.received.clear()
         raw = message[8:]
@@ -199,7 +199,7 @@ def test_sim_link_words() -> None:
 
     async def drive(ctx) -> None:
         await bench.send(ctx, stuff(pack_header(Command.HELLO, 0, 0, 5)))
-        await ctx.tick().repeat(100)
+        await ctx.tick().repeat(300)
         (hello,) = Unstuffer().feed(bytes(bench.received))
         assert unpack_header(hello) == (Status.OK, 0, 0, 5)
         bench.received.clear()
@@ -213,7 +213,7 @@ def test_sim_link_words() -> None:
         after = await words(ctx)
         assert after[LinkWord.DAMAGED] == 1
         elapsed = after[LinkWord.CYCLES] - before[LinkWord.CYCLES]
-        assert 300 < elapsed < 1000
+        assert 1000 < elapsed < 2500
 
     bench.run(drive)
 
@@ -239,7 +239,7 @@ def test_sim_overflow_is_counted_and_forgotten() -> None:
         assert bench.target.memory[:208] == data[2]
         bench.received.clear()
         await bench.send(ctx, stuff(pack_header(Command.READ_LINK, 4, 4, LinkWord.OVERFLOWS)))
-        await ctx.tick().repeat(200)
+        await ctx.tick().repeat(400)
         (message,) = Unstuffer().feed(bytes(bench.received))
         assert message[8] == 2
 

@@ -28,6 +28,7 @@ OKAY, SLVERR, DECERR = 0, 2, 3
         (100, {}, "Size must be a multiple of 8 from 8 to 2**16 bytes, not 100"),
         (1 << 17, {}, "Size must be a multiple of 8 from 8 to 2**16 bytes, not 131072"),
         (64, {"data_bits": 48}, "Data width must be one of"),
+        (64, {"reads": 0}, "Reads must be at least 1, not 0"),
     ],
 )
 def test_init_wrong(size: int, options: dict[str, int], message: str) -> None:
@@ -52,8 +53,10 @@ class Burst:
 class Bench:
     """A front with a block RAM (or the iCE40's stand-in) behind it, and masters in software."""
 
-    def __init__(self, size: int, data_bits: int, *, stall: float, ram=None) -> None:
-        self.front = AxiFront(size, addr_bits=16, data_bits=data_bits, id_bits=2)
+    def __init__(
+        self, size: int, data_bits: int, *, stall: float, ram=None, reads: int = 8
+    ) -> None:
+        self.front = AxiFront(size, addr_bits=16, data_bits=data_bits, id_bits=2, reads=reads)
         self.size, self.beat, self.stall = size, data_bits // 8, stall
         self.rng = random.Random(data_bits)
         self.m = Module()
@@ -147,19 +150,22 @@ def random_burst(rng: random.Random, beat: int, low: int, high: int) -> Burst:
 
 
 @pytest.mark.parametrize(
-    ("data_bits", "stall", "sdram"),
-    [(32, 0.0, False), (32, 0.4, False), (128, 0.0, False), (128, 0.4, False), (64, 0.2, True)],
-)
-def test_sim_three_masters(data_bits: int, stall: float, sdram: bool) -> None:
+    ("data_bits", "stall", "sdram", "reads"),
+    [
+        (32, 0.0, False, 8), (32, 0.4, False, 8), (128, 0.0, False, 8), (128, 0.4, False, 8),
+        (64, 0.2, True, 8), (32, 0.0, False, 1), (32, 0.4, False, 1), (64, 0.2, True, 1),
+    ],
+)  # fmt: skip
+def test_sim_three_masters(data_bits: int, stall: float, sdram: bool, reads: int) -> None:
     """Write and read bursts and the link at once, each in its own third of the memory."""
     size = 3 * 1024
     background = []
     if sdram:
         ram = SdramController(CHIP, data_bits=data_bits, clock_hz=40e6, late=1)
-        bench = Bench(size, data_bits, stall=stall, ram=ram)
+        bench = Bench(size, data_bits, stall=stall, ram=ram, reads=reads)
         background.append(SdramModel(CHIP, ram.pins, 40e6, 1).run)
     else:
-        bench = Bench(size, data_bits, stall=stall)
+        bench = Bench(size, data_bits, stall=stall, reads=reads)
     state = bytearray(size)
     beat = bench.beat
 
