@@ -20,6 +20,7 @@ __all__ = [
     "ComparingBackend",
     "LinearBackend",
     "NumpyBackend",
+    "check_equal",
 ]
 
 
@@ -29,6 +30,17 @@ class BackendInputError(LutraError, ValueError):
 
 class BackendMismatchError(LutraError, RuntimeError):
     """Two backends disagree; says in which layer, where, and on what."""
+
+
+def check_equal(name: str, got: NDArray[np.integer], wanted: NDArray[np.integer]) -> None:
+    """Raise `BackendMismatchError` at the first integer of a product that is not what is wanted."""
+    wrong = np.argwhere(got != wanted)
+    if len(wrong):
+        row, column = (int(index) for index in wrong[0])
+        raise BackendMismatchError(
+            f"{name}: row {row}, output {column} is {int(got[row, column])}; "
+            f"{int(wanted[row, column])} expected ({len(wrong)} of {got.size} differ)"
+        )
 
 
 class LinearBackend(Protocol):
@@ -137,13 +149,7 @@ class ComparingBackend:
             raise BackendMismatchError(
                 f"{name}: the device gave {got.dtype} {got.shape}; integers {wanted.shape} expected"
             )
-        wrong = np.argwhere(got != wanted)
-        if len(wrong):
-            row, column = (int(index) for index in wrong[0])
-            raise BackendMismatchError(
-                f"{name}: row {row}, output {column} is {int(got[row, column])}; "
-                f"{int(wanted[row, column])} expected ({len(wrong)} of {got.size} differ)"
-            )
+        check_equal(name, got, wanted)
         self.products += 1
         self.values += got.size
         return got

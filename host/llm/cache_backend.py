@@ -6,7 +6,7 @@ import numpy as np
 
 from ..attention import CacheProducts, GrowingCodes
 from ..growing_matrix import GrowthAxis, check_new_codes
-from .backend import BackendMismatchError
+from .backend import check_equal
 
 __all__ = ["ComparingCache", "NumpyCache"]
 
@@ -106,13 +106,7 @@ class ComparingCache:
         assert isinstance(matrix, _Both)
         got = self._device.matmul(x, matrix.device)
         wanted = self._reference.matmul(x, matrix.reference)
-        wrong = np.argwhere(got != wanted)
-        if len(wrong):
-            row, column = (int(index) for index in wrong[0])
-            raise BackendMismatchError(
-                f"cache: row {row}, output {column} is {int(got[row, column])}; "
-                f"{int(wanted[row, column])} expected ({len(wrong)} of {got.size} differ)"
-            )
+        check_equal("cache", got, wanted)
         self.products += 1
         self.values += got.size
         return got

@@ -7,10 +7,10 @@ from functools import reduce
 from operator import xor
 from typing import Any
 
-from amaranth.hdl import Instance, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Instance, Module, Mux, Signal, Value, signed
 from amaranth.lib.memory import Memory
 
-__all__ = ["Device", "carry_of", "parity_of"]
+__all__ = ["Device", "carry_of", "extended", "filled", "parity_of"]
 
 
 def parity_of(parities: Sequence[Value]) -> Value:
@@ -29,6 +29,17 @@ def carry_of(parities: Sequence[Value], subtract: Value | None) -> Value:
         return a & b | a & c | b & c
     a, b = parities
     return a & b if subtract is None else a & b | ~b & subtract
+
+
+def extended(value: Value, bits: int) -> Value:
+    """A signed value in `bits`: its sign repeated, or its highest bits cut off."""
+    wide = Cat(value, value[-1].replicate(max(0, bits - len(value))))
+    return wide[:bits]
+
+
+def filled(value: Value, bits: int) -> Value:
+    """A value on the `bits` ports of a cell: zeros above it."""
+    return Cat(value, Const(0, bits - len(value))) if len(value) < bits else value
 
 
 class Device:

@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Signal, Value
+from amaranth.hdl import ClockSignal, Const, Instance, Module, Signal, Value
 
-from .device import Device
+from .device import Device, extended, filled
 
 __all__ = ["ECP5"]
 
@@ -104,11 +104,11 @@ class ECP5(Device):
         for i in range(0, width, 4):
             m.submodules[f"{name}_{i}"] = Instance(
                 "TRELLIS_DPR16X4",
-                i_DI=_filled(write_data[i : i + 4], 4),
-                i_WAD=_filled(write_address, 4),
+                i_DI=filled(write_data[i : i + 4], 4),
+                i_WAD=filled(write_address, 4),
                 i_WRE=write,
                 i_WCK=ClockSignal(),
-                i_RAD=_filled(read_address, 4),
+                i_RAD=filled(read_address, 4),
                 o_DO=data[i : i + 4],
             )
         return data[:width]
@@ -123,7 +123,7 @@ def _halves(
     keep: Value | None = None,
 ) -> list[_Half]:
     """Those of one sum: at most one for what comes in, and `bits` of the result."""
-    a, b = (_extended(operand, bits) for operand in operands)
+    a, b = (extended(operand, bits) for operand in operands)
     minus = Const(0, 1) if subtract is None else subtract
     halves: list[_Half] = []
     if parities is not None:
@@ -132,15 +132,6 @@ def _halves(
         halves = [(_CARRY, minus, _ONE, _ONE, _ONE)]
     gate = _ONE if keep is None else keep  # without it, Z and G are both A
     return halves + [(_ADD, a[i], b[i], minus, gate) for i in range(bits)]
-
-
-def _extended(value: Value, bits: int) -> Value:
-    wide = Cat(value, value[-1].replicate(max(0, bits - len(value))))
-    return wide[:bits]
-
-
-def _filled(value: Value, bits: int) -> Value:
-    return Cat(value, Const(0, bits - len(value))) if len(value) < bits else value
 
 
 def _chain(m: Module, halves: list[_Half], *, name: str) -> Signal:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Signal, Value
 
-from .device import Device, carry_of
+from .device import Device, carry_of, extended, filled
 
 __all__ = ["XC7"]
 
@@ -45,7 +45,7 @@ class XC7(Device):
         parities: Sequence[Value] | None = None,
         keep: Value | None = None,
     ) -> Value:
-        wide = [_extended(operand, bits) for operand in operands]
+        wide = [extended(operand, bits) for operand in operands]
         select = Signal(bits, name=f"{name}_p")
         carry: Value = Const(0, 1) if subtract is None else subtract
         if parities is not None:
@@ -91,28 +91,19 @@ class XC7(Device):
             ports = {}
             for place, port in enumerate("ABC"):
                 at = i + 2 * place
-                ports[f"i_ADDR{port}"] = _filled(read_address, 5)
-                ports[f"i_DI{port}"] = _filled(write_data[at : at + 2], 2)
+                ports[f"i_ADDR{port}"] = filled(read_address, 5)
+                ports[f"i_DI{port}"] = filled(write_data[at : at + 2], 2)
                 ports[f"o_DO{port}"] = data[at : at + 2]
             ports["o_DOD"] = Signal(2, name=f"{name}_unused{i}")
             m.submodules[f"{name}_{i}"] = Instance(
                 "RAM32M",
-                i_ADDRD=_filled(write_address, 5),
+                i_ADDRD=filled(write_address, 5),
                 i_DID=Const(0, 2),
                 i_WE=write,
                 i_WCLK=ClockSignal(),
                 **ports,
             )
         return data[:width]
-
-
-def _extended(value: Value, bits: int) -> Value:
-    wide = Cat(value, value[-1].replicate(max(0, bits - len(value))))
-    return wide[:bits]
-
-
-def _filled(value: Value, bits: int) -> Value:
-    return Cat(value, Const(0, bits - len(value))) if len(value) < bits else value
 
 
 def _chain(m: Module, select: Value, generate: Value, carry: Value, *, name: str) -> Value:
@@ -126,8 +117,8 @@ def _chain(m: Module, select: Value, generate: Value, carry: Value, *, name: str
             "CARRY4",
             i_CYINIT=Const(0, 1) if i else carry,
             i_CI=below,
-            i_S=_filled(select[i : i + 4], 4),
-            i_DI=_filled(generate[i : i + 4], 4),
+            i_S=filled(select[i : i + 4], 4),
+            i_DI=filled(generate[i : i + 4], 4),
             o_O=sums[i : i + 4],
             o_CO=out,
         )
