@@ -78,12 +78,15 @@ class Compute(Component):
         connect(m, flipped(self.psum_read), psums.store)
 
         engine = self.engine
+        # A cycle late: nothing here asks for memory, so that nobody waits for it.
+        halt = Signal()
+        m.d.sync += halt.eq(engine.halt)
         connect(m, flipped(engine.instructions), front.instructions)
         m.d.comb += [
             engine.tokens.wait.eq(front.wait),
             engine.tokens.wait_valid.eq(front.wait_valid),
             front.wait_ready.eq(engine.tokens.wait_ready),
-            front.halt.eq(engine.halt),
+            front.halt.eq(halt),
         ]
         busy: Value = front.busy
         if queue is not None:
@@ -99,7 +102,7 @@ class Compute(Component):
         else:
             connect(m, front.accepted, back.instructions)
         m.d.comb += [
-            back.halt.eq(engine.halt),
+            back.halt.eq(halt),
             back.loaded.eq(element.loaded),
             acts.enable.eq(front.act_enable),
             acts.address.eq(front.act_address),
@@ -159,10 +162,13 @@ class Compute(Component):
             in_flight.eq(sum((s.element.valid for s in stages[1:]), 0) != 0),
             back.drained.eq(~in_flight),
         ]
-        turn = Signal(range(_YIELD_PERIOD))
+        # STORE keeps asking until it is served: that it was not, several times, is enough to know.
+        refused, due = Signal(range(_YIELD_PERIOD)), Signal()
         with m.If(psums.store.valid):
-            m.d.sync += turn.eq(Mux(psums.store.ready, 0, turn + 1))
-        m.d.comb += back.yield_port.eq(psums.store.valid & (turn == _YIELD_PERIOD - 1))
+            again = ~psums.store.ready
+            m.d.sync += refused.eq(Mux(again, refused + 1, 0))
+            m.d.sync += due.eq(again & (refused == _YIELD_PERIOD - 2))
+        m.d.comb += back.yield_port.eq(due)
 
         working = Signal()
         waiting = engine.tokens.wait_valid & ~engine.tokens.wait_ready

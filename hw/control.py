@@ -28,7 +28,8 @@ class Controller(Component):
     nothing is outstanding on the memory port. RESET, one cycle of `reset_engines`. Then IDLE
     again, with the status that the program left; after RESET was written, with none and no error.
 
-    So the engines begin every program freshly reset, whatever became of the one before. STATUS
+    So the engines begin every program freshly reset, whatever became of the one before; they are
+    reset after this component, too, with `halt` high until then. STATUS
     shows BUSY outside IDLE, and DONE or ERROR only in IDLE; `irq` is high while one of the two is.
     Writes of START are ignored while BUSY or together with RESET; RESET is always obeyed.
 
@@ -104,8 +105,8 @@ class Controller(Component):
                 "done": In(1),
                 **{f"{source}_error": In(ErrorReport()) for source in ERROR_SOURCES},
                 "quiet": In(1),
-                "halt": Out(1),
-                "reset_engines": Out(1),
+                "halt": Out(1, init=1),
+                "reset_engines": Out(1, init=1),
                 "array_busy": In(1),
                 "table_stall": In(1),
                 "weight_stall": In(1),
@@ -131,32 +132,40 @@ class Controller(Component):
         reports = [getattr(self, f"{source}_error") for source in ERROR_SOURCES]
         origins = [report.address if self._addresses else 0 for report in reports]
         failing = Cat(report.valid for report in reports).any()
+
+        # HALT and RESET_ENGINES go everywhere: from registers, not by way of the state.
+        m.d.sync += self.reset_engines.eq(0)
+        with m.If(self.reset_engines):
+            m.d.sync += self.halt.eq(0)
+
+        def drain() -> None:
+            m.d.sync += self.halt.eq(1)
+            m.next = "DRAIN"
+
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += idle.eq(1)
                 with m.If(reset):
-                    m.next = "DRAIN"
+                    drain()
                 with m.Elif(ring):
                     m.next = "START"
             with m.State("START"):
                 m.d.comb += self.start.eq(1)
                 m.next = "RUN"
                 with m.If(reset):
-                    m.next = "DRAIN"
+                    drain()
             with m.State("RUN"):
                 m.d.comb += running.eq(1)
                 for report, origin in reversed(list(zip(reports, origins, strict=True))):
                     with m.If(report.valid):
                         m.d.sync += [code.eq(report.code), address.eq(origin)]
                 with m.If(reset | self.done | failing):
-                    m.next = "DRAIN"
+                    drain()
                 m.d.sync += [done.eq(self.done & ~failing), failed.eq(failing)]
-            with m.State("DRAIN"):
-                m.d.comb += self.halt.eq(1)
-                with m.If(self.quiet):
-                    m.next = "RESET"
+            with m.State("DRAIN"), m.If(self.quiet):
+                m.d.sync += self.reset_engines.eq(1)
+                m.next = "RESET"
             with m.State("RESET"):
-                m.d.comb += [self.halt.eq(1), self.reset_engines.eq(1)]
                 m.next = "IDLE"
         with m.If(self.start | reset):  # a RESET in the cycle of an error still clears it
             m.d.sync += [done.eq(0), failed.eq(0), code.eq(ErrorCode.NONE), address.eq(0)]

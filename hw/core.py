@@ -8,7 +8,6 @@ from amaranth.hdl import (
     ClockSignal,
     DomainRenamer,
     Module,
-    ResetInserter,
     ResetSignal,
     Signal,
 )
@@ -101,13 +100,17 @@ class Core(Component):
         m.submodules.control = core(control)
         m.submodules.reader = core(reader)
         m.submodules.writer = core(writer)
-        fresh = ResetInserter(control.reset_engines)
-        m.submodules.fetch = core(fresh(fetch))
-        m.submodules.dispatch = core(fresh(dispatch))
-        m.submodules.tokens = core(fresh(tokens))
-        m.submodules.load = core(fresh(load))
-        m.submodules.compute = core(fresh(compute))
-        m.submodules.store = core(fresh(store))
+        # A domain, so that one register alone is what resets the engines.
+        m.domains.engines = ClockDomain(local=True)
+        m.d.comb += ClockSignal("engines").eq(ClockSignal())
+        m.d.comb += ResetSignal("engines").eq(control.reset_engines)
+        fresh = DomainRenamer("engines")
+        m.submodules.fetch = fresh(fetch)
+        m.submodules.dispatch = fresh(dispatch)
+        m.submodules.tokens = fresh(tokens)
+        m.submodules.load = fresh(load)
+        m.submodules.compute = fresh(compute)
+        m.submodules.store = fresh(store)
 
         connect_ports(m, self, "s_axil", slave.bus)
         connect_ports(m, self, "m_axi", reader.bus)

@@ -51,13 +51,13 @@ class Load(Component):
 
     Two halves run apart: `Issue` checks instructions, waits for their tokens and asks for bursts;
     the receiving half puts the beats where the oldest unfinished instruction wants them, and gives
-    its tokens one cycle after its last beat was written. Up to `ahead` instructions lie between the
-    two, so that beats of successive LOADs follow each other without a gap, whatever the latency
-    of the memory, as long as they have 2 beats or more on average.
+    its tokens in the cycle in which its last beat is written. Up to `ahead` instructions lie
+    between the two, so that beats of successive LOADs follow each other without a gap, whatever
+    the latency of the memory, as long as they have 2 beats or more on average.
 
     The weight buffer is a ring: the row index wraps at its depth. The others do not wrap.
 
-    Latency: ARVALID rises 5 cycles after an instruction was taken; a beat is written one cycle
+    Latency: ARVALID rises 5 cycles after an instruction was taken; a beat is written two cycles
     after its handshake on the bus.
 
     Parameters
@@ -149,10 +149,10 @@ class Load(Component):
         left = Signal.like(following.extra.beats, reset_less=True)
         beat = Signal(range(max(t.beats for t in targets)), reset_less=True)
         final_beat = Signal.like(beat, reset_less=True)
-        finish = Signal()
-        m.d.comb += finish.eq(self.memory.valid & (left == 1))
+        final, finish = Signal(reset_less=True), Signal()
+        m.d.comb += finish.eq(self.memory.valid & final)
         with m.If(self.memory.valid):
-            m.d.sync += [left.eq(left - 1), beat.eq(beat + 1)]
+            m.d.sync += [left.eq(left - 1), final.eq(left == 2), beat.eq(beat + 1)]
             with m.If(beat == final_beat):
                 m.d.sync += [beat.eq(0), row.eq(row + 1)]
         m.d.comb += ahead.r_en.eq(~active | finish)
@@ -162,6 +162,7 @@ class Load(Component):
                 buffer.eq(following.extra.buffer),
                 signal.eq(following.signal),
                 left.eq(following.extra.beats),
+                final.eq(following.extra.beats == 1),
                 row.eq(following.extra.row),
                 beat.eq(0),
             ]
@@ -169,14 +170,15 @@ class Load(Component):
                 for t in targets:
                     with m.Case(t.buffer):
                         m.d.sync += final_beat.eq(t.beats - 1)
+        # Registers, since these run to block memories all over the chip. Nobody reads too early for
+        # it: tokens that are given in the cycle of the write can be taken in the next.
+        to_row, to_beat = Signal.like(row, reset_less=True), Signal.like(beat, reset_less=True)
+        written = Signal(self._config.axi_bits, reset_less=True)
+        m.d.sync += [to_row.eq(row), to_beat.eq(beat), written.eq(self.memory.data)]
         for t in targets:
             write = getattr(self, t.port)
-            m.d.comb += [
-                write.enable.eq(self.memory.valid & (buffer == t.buffer)),
-                write.row.eq(row),
-                write.beat.eq(beat),
-                write.data.eq(self.memory.data),
-            ]
+            m.d.sync += write.enable.eq(self.memory.valid & (buffer == t.buffer))
+            m.d.comb += [write.row.eq(to_row), write.beat.eq(to_beat), write.data.eq(written)]
 
         m.d.sync += [engine.tokens.signal_valid.eq(finish), engine.tokens.signal.eq(signal)]
         moving = ahead.r_rdy | active | engine.tokens.signal_valid

@@ -126,6 +126,7 @@ class LookupSequencer(Component):
                          "k_end", "n_first", "k_first")
         )  # fmt: skip
         act_first, plane_first = Signal(reset_less=True), Signal(reset_less=True)
+        outer_end = Signal(reset_less=True)  # n_end & row_end & k_end
         last_plane, last_n, last_row = (
             Signal(name=f"last_{what}") for what in ("plane", "n", "row")
         )
@@ -133,7 +134,7 @@ class LookupSequencer(Component):
             last_plane.eq(act_end & plane_end),
             last_n.eq(last_plane & n_end),
             last_row.eq(last_n & row_end),
-            last.eq(last_row & k_end),
+            last.eq(last_plane & outer_end),
             take.eq(able & (head_lmma.opcode == Opcode.LMMA) & (~running | step & last)),
             self.instructions.ready.eq(take & (planes.count != 0) | planes.done),
         ]
@@ -218,9 +219,11 @@ class LookupSequencer(Component):
             late.eq(issued),
         ]
 
+        one_n, one_row = lmma.n_blocks == 1, lmma.rows == 1
+
         def restart_outputs(row) -> list:
             return [psum.eq(row), psum_row.eq(row), scale.eq(lmma.scale_base), n_first.eq(1),
-                    n_left.eq(lmma.n_blocks - 1), n_end.eq(lmma.n_blocks == 1)]  # fmt: skip
+                    n_left.eq(lmma.n_blocks - 1), n_end.eq(one_n)]  # fmt: skip
 
         with m.If(step):
             m.d.sync += [act_plane.eq(act_plane - 1), act_first.eq(0), act_end.eq(act_plane == 1)]
@@ -234,19 +237,21 @@ class LookupSequencer(Component):
                 m.d.sync += [
                     plane.eq(0), plane_first.eq(1), plane_end.eq(plane_only),
                     n_left.eq(n_left - 1), n_end.eq(n_left == 1), n_first.eq(0),
+                    outer_end.eq((n_left == 1) & row_end & k_end),
                     psum.eq(psum + 1), scale.eq(scale + 1),
                 ]  # fmt: skip
             with m.If(last_n):
                 m.d.sync += [
                     *restart_outputs(psum_row + lmma.psum_stride), weight.eq(weight_k),
                     row_left.eq(row_left - 1), row_end.eq(row_left == 1),
+                    outer_end.eq(one_n & (row_left == 1) & k_end),
                 ]  # fmt: skip
             with m.If(last_row):
                 m.d.sync += [
                     *restart_outputs(lmma.psum_base), weight.eq(weight + 1),
                     weight_k.eq(weight + 1), row_left.eq(lmma.rows - 1),
-                    row_end.eq(lmma.rows == 1), k_left.eq(k_left - 1), k_end.eq(k_left == 1),
-                    k_first.eq(0),
+                    row_end.eq(one_row), k_left.eq(k_left - 1), k_end.eq(k_left == 1),
+                    k_first.eq(0), outer_end.eq(one_n & one_row & (k_left == 1)),
                 ]  # fmt: skip
             with m.If(last):
                 m.d.sync += running.eq(0)
@@ -261,6 +266,7 @@ class LookupSequencer(Component):
                 n_left.eq(new.n_blocks - 1), n_end.eq(new.n_blocks == 1), n_first.eq(1),
                 row_left.eq(new.rows - 1), row_end.eq(new.rows == 1),
                 k_left.eq(new.k_blocks - 1), k_end.eq(new.k_blocks == 1), k_first.eq(1),
+                outer_end.eq((new.n_blocks == 1) & (new.rows == 1) & (new.k_blocks == 1)),
                 weight.eq(new.weight_base), weight_k.eq(new.weight_base),
                 psum.eq(new.psum_base), psum_row.eq(new.psum_base), scale.eq(new.scale_base),
             ]  # fmt: skip

@@ -72,7 +72,8 @@ class PartialSums(Component):
         m.d.sync += found.eq(read.data)
         m.d.comb += [
             self.store.ready.eq(~self.prefetch),
-            read.en.eq(self.prefetch | self.store.valid),
+            # Always, since what is not asked for is not kept either: no net to every block memory.
+            read.en.eq(1),
             read.addr.eq(Mux(self.prefetch, self.address, self.store.address)),
             self.store.data.eq(found),
             self.store.data_valid.eq(data_valid),

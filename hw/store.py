@@ -125,11 +125,11 @@ class Store(Component):
         # Tokens of the instructions begun, given as memory confirms them.
         m.submodules.signals = signals = SyncFIFO(width=3, depth=self._unconfirmed)
         started = issue.started
-        left = Signal(bits_for(c.psum_depth + 1))
+        left, going = Signal(bits_for(c.psum_depth + 1), reset_less=True), Signal()
         address = Signal(bits_for(c.psum_depth), reset_less=True)
         treat = Signal(treatment, reset_less=True)
         m.d.comb += [
-            started.ready.eq((left == 0) & signals.w_rdy),
+            started.ready.eq(~going & signals.w_rdy),
             signals.w_en.eq(started.valid & started.ready),
             signals.w_data.eq(started.payload.signal),
             signals.r_en.eq(self.memory.done),
@@ -148,7 +148,7 @@ class Store(Component):
         word = packer.words
         asked = Signal()
         m.d.comb += [
-            self.psums.valid.eq((left != 0) & tags.w_rdy & ~engine.halt),
+            self.psums.valid.eq(going & tags.w_rdy & ~engine.halt),
             self.psums.address.eq(address),
             asked.eq(self.psums.valid & self.psums.ready),
             tags.w_en.eq(asked),
@@ -168,9 +168,10 @@ class Store(Component):
         ]
         connect(m, packer.beats, flipped(self.memory.beats))
         with m.If(asked):
-            m.d.sync += [left.eq(left - 1), address.eq(address + 1)]
+            m.d.sync += [left.eq(left - 1), going.eq(left != 1), address.eq(address + 1)]
         with m.If(started.valid & started.ready):
             m.d.sync += [
+                going.eq(1),
                 left.eq(started.payload.extra.words),
                 address.eq(started.payload.extra.base),
                 treat.eq(started.payload.extra.treatment),

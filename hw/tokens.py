@@ -82,6 +82,10 @@ class Tokens(Component):
             lacking = ports[engine].wait & ~Cat(*present[Engine(engine)])
             m.d.comb += ports[engine].wait_ready.eq(lacking == 0)
         m.d.comb += self.error.code.eq(ErrorCode.TOKEN_OVERFLOW)
-        with m.If(Cat(*overflow).any()):
-            m.d.sync += self.error.valid.eq(1)
+        # One register for each counter: all of them together would be known too late.
+        overflowed = Signal(len(overflow))
+        for pair, over in enumerate(overflow):
+            with m.If(over):
+                m.d.sync += overflowed[pair].eq(1)
+        m.d.comb += self.error.valid.eq(overflowed.any())
         return m

@@ -136,19 +136,21 @@ class Executor(Component):
         ports = {Space.REGISTERS: self.registers, Space.MEMORY: self.memory}
         # A cycle after the answer, nothing is asked for again.
         answered, answer, access = Signal(), Signal(32), Signal()
+        # From CHECK on; besides, the header turns as it is sent.
+        where, storing = Signal(Space), Signal()
         done = Signal()
         m.d.sync += done.eq(answered & access & ~done)
         for which, port in ports.items():
             m.d.comb += [
-                port.request.eq(access & ~done & (space == which)),
-                port.write.eq(writes),
+                port.request.eq(access & ~done & (where == which)),
+                port.write.eq(storing),
                 port.address.eq(Cat(0, 0, place[2:])),
                 port.data.eq(word),
                 port.strobe.eq(strobe),
             ]
-            with m.If(space == which):
+            with m.If(where == which):
                 m.d.comb += [answered.eq(port.done), answer.eq(port.read_data)]
-        with m.If(space == Space.LINK):
+        with m.If(where == Space.LINK):
             m.d.comb += answered.eq(1)
             with m.Switch(place[2:5]):
                 for which, value in words.items():
@@ -175,6 +177,7 @@ class Executor(Component):
                         m.next = "CHECK"
             with m.State("CHECK"):
                 m.d.sync += [place.eq(header.address), left.eq(header.count)]
+                m.d.sync += [where.eq(space), storing.eq(writes)]
                 m.next = "JUDGE"
             with m.State("JUDGE"):
                 m.d.sync += status.eq(Status.OK)

@@ -18,8 +18,8 @@ MessageByte = data.StructLayout({"data": 8, "last": 1})
 class Framer(Component):
     """Sends each message as a frame of `frame`: END, the stuffed message and its CRC, END.
 
-    Latency: END is offered in the cycle in which a message is. One byte in 9 cycles, a cycle more
-    for one that has to be stuffed: a serial line is slower.
+    Latency: END is offered in the cycle in which a message is. One byte in 9 cycles on the line,
+    two for one that has to be stuffed: a serial line is slower.
 
     Attributes
     ----------
@@ -56,7 +56,9 @@ class Framer(Component):
             with m.State("MESSAGE"):
                 m.d.comb += byte.eq(self.i.payload.data)
                 m.d.comb += self.o.valid.eq(self.i.valid & ~crc.busy)
-                m.d.comb += [self.i.ready.eq(sent), crc.valid.eq(sent)]
+                # Taken with the first byte on the line, which is known before there is a second.
+                m.d.comb += crc.valid.eq(self.o.valid & self.o.ready & ~second)
+                m.d.comb += self.i.ready.eq(sent)
                 stuffed()
                 with m.If(sent & self.i.payload.last):
                     m.next = "SUM"

@@ -97,12 +97,11 @@ class AxiFront(Component):
         popped = self.read.rvalid & self.read.rready
 
         # Whose turn it is.
-        link_busy, read_next = Signal(), Signal()
-        link_go, read_go, write_go = Signal(), Signal(), Signal()
+        link_busy, link_go, read_next = Signal(), Signal(), Signal()
+        read_go, write_go = Signal(), Signal()
         can_read = read_beat["active"] & (reads != self._reads)
         can_write = write_beat["active"] & self.write.wvalid & ~self.write.bvalid
         m.d.comb += [
-            link_go.eq(link.request & ~link_busy),
             read_go.eq(can_read & ~link_go & (read_next | ~can_write)),
             write_go.eq(can_write & ~link_go & ~read_go),
         ]
@@ -173,8 +172,10 @@ class AxiFront(Component):
             m.d.sync += read_next.eq(write_go)
 
         m.d.sync += link.done.eq(0)
+        # A request is seen a cycle late: its path through the link is a long one.
+        m.d.sync += link_go.eq(link.request & ~link_busy)
         with m.If(taken & link_go):
-            m.d.sync += [link_busy.eq(1), link.done.eq(link.write)]
+            m.d.sync += [link_go.eq(0), link_busy.eq(1), link.done.eq(link.write)]
         with m.If(beats.read_valid & first.link):
             word = beats.read_data.word_select(lane, 32)
             m.d.sync += [link.done.eq(1), link.read_data.eq(word)]
