@@ -90,7 +90,8 @@ class Config(MemoryWords):
         What `bitserial` counts, see `hw.bitserial_array`; of no effect elsewhere.
     device : {"generic", "ecp5", "xc7"}
         Whose cells tables in memories and the adders behind them are made of; ``generic`` leaves
-        both to the synthesiser. See `hw.devices`.
+        both to the synthesiser. See `hw.devices`. With `mac` and `shiftadd` the adders of the
+        partial sums, and weights are registered in front of the multipliers.
     table_storage : {"registers", "cells", "lutram", "bram"}
         How tables are stored: flip-flops and multiplexers, the same arranged for standard cells
         (`hw.cell_tables`), distributed memory, or block memory (for large tables: `lookup_group` to
@@ -241,9 +242,11 @@ class Config(MemoryWords):
         plain = (("table_storage", "registers"), ("table_banks", 2), ("table_form", "half"),
                  ("table_feed", "block"))  # fmt: skip
         if self.pe not in ("lut", "lut3"):
-            for name, value in (*plain, ("device", "generic")):
+            if self.pe not in ("mac", "shiftadd"):
+                plain = (*plain, ("device", "generic"))
+            for name, value in plain:
                 self._check(name, getattr(self, name) == value, f"{value!r} for pe = {self.pe!r}")
-        if self.table_storage in ("registers", "cells"):
+        elif self.table_storage in ("registers", "cells"):
             for name, value in (("device", "generic"), ("table_feed", "block")):
                 self._check(name, getattr(self, name) == value,
                             f"{value!r} for table_storage = {self.table_storage!r}")  # fmt: skip

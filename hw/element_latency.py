@@ -34,7 +34,8 @@ def latencies(config: Config) -> dict[str, int]:
     element = element_latency(config)
     return {
         "element": element,  # weight word to plane sums
-        "lookup_to_partial_sum": element
+        "lookup_to_partial_sum": config.word_registers
+        + element
         + 2
         + rescale_latency(config),  # issue of a lookup to the written partial sum
         "table_set": config.build_cycles + config.lookup_registers,  # K block to tables ready

@@ -69,6 +69,14 @@ class Widths:
         return int(self.table_storage not in ("registers", "cells"))
 
     @property
+    def word_registers(self) -> int:
+        """Registers between weight buffer and element: 1 on a device whose multipliers are blocks.
+
+        Behind the output of a block memory there is no time left for them.
+        """
+        return int(self.device != "generic" and self.pe in ("mac", "shiftadd"))
+
+    @property
     def parity_bits(self) -> int:
         """1 where the lowest bit of all entries of a table is stored once, 0 where in each.
 

@@ -17,11 +17,12 @@ def dsp_config() -> Config:
     """`mac` with a DSP block for every product: 153 of the 156 blocks of an ECP5-85F.
 
     A multiplier of 18 x 18 bits takes one product of 2 x 8 bits; LOAD's addresses and the zero
-    point take two of the other three blocks. Its tree has a register behind every adder.
+    point take two of the other three blocks. Weights are registered in front of the multipliers,
+    products behind them, and its tree has a register behind every adder.
     """
     return Config(
-        name="w2a8_dsp", pe="mac", weight_bits=2, act_bits=8, rows=1, lanes=17, tables=9,
-        lookup_group=1, tree_pipeline=1, scale_bits=0, group_zeros=0, axi_bits=64,
+        name="w2a8_dsp", pe="mac", device="ecp5", weight_bits=2, act_bits=8, rows=1, lanes=17,
+        tables=9, lookup_group=1, tree_pipeline=1, scale_bits=0, group_zeros=0, axi_bits=64,
         weight_depth=512, psum_depth=512, requantise_lanes=0,
     )  # fmt: skip
 

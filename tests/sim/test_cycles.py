@@ -48,14 +48,15 @@ TINY_MEMORIES = [(1, 0), (32, 0), (100, 0), (32, 4), (10, 3)]
 
 #: One model of every element, those that tests/host/test_grid.py compiles: quantised tables,
 #: block-scaled activations and two rows are among them.
-TINY = ("tiny", "lut-q6x", "lut3-x", "bitserial", "add", "mac-x", "shiftadd")
+TINY = ("tiny", "lut-q6x", "lut3-x", "bitserial", "add", "mac-x-ecp5", "shiftadd")
 #: No queues at all, and queues of the least depths; neither takes groups or more than 2 bits.
 NARROW_SHAPES = [shape for shape in TINY_SHAPES if shape[3] <= 2 and not shape[4]]
-SHALLOW = {
+OTHERS = {
     "tiny-shallow": replace(
         load_config("tiny"), fetch_depth=2, queue_depth=1, load_depth=1, store_depth=2,
         requantise_lanes=1,
     ),
+    "mac-x-ecp5": replace(VARIANTS["mac-x"].config, device="ecp5"),  # registers the weight word
 }  # fmt: skip
 
 CASES = [
@@ -67,8 +68,8 @@ CASES = [
 
 
 def config_of(name: str) -> Config:
-    if name in SHALLOW:
-        return SHALLOW[name]
+    if name in OTHERS:
+        return OTHERS[name]
     return VARIANTS[name].config if name in VARIANTS else load_config(name)
 
 
