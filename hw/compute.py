@@ -27,10 +27,10 @@ _YIELD_PERIOD = 8
 class Compute(Component):
     """Executes PLANES and LMMA on the buffers that LOAD fills; STORE reads the partial sums.
 
-    Pipeline of one lookup, in cycles after it is issued: the weight word leaves the buffer (1) and
-    `Config.word_registers` (w), the element has the plane sum (1 + w + its latency = s), the planes
-    are accumulated (s + 1), zero point (s + 2), scale (s + 3), and the partial sum is written at
-    the end of that cycle; the instruction's tokens are given in the same cycle.
+    Pipeline of one lookup, in cycles after it is issued: the weight word leaves the buffer (1), the
+    element has the plane sum (1 + its latency = s), the planes are accumulated (s + 1), zero
+    point (s + 2), scale (s + 3), and the partial sum is written at the end of that cycle; the
+    instruction's tokens are given in the same cycle.
     """
 
     def __init__(self, config: Config) -> None:
@@ -78,7 +78,7 @@ class Compute(Component):
         connect(m, flipped(self.psum_read), psums.store)
 
         engine = self.engine
-        registered = c.lookup_registers or c.word_registers
+        registered = c.lookup_registers or c.operand_registers
         # A cycle late: nothing here asks for memory, so that nobody waits for it.
         halt = Signal()
         m.d.sync += halt.eq(engine.halt)
@@ -110,23 +110,18 @@ class Compute(Component):
             element.x.valid.eq(front.x.valid),
             element.x.payload.eq(acts.data),
             front.x.ready.eq(element.x.ready),
-            # Where the word is registered none needs to stay: no net across the chip.
+            # An array that registers the word needs none to stay, nor a net across the chip.
             weights.enable.eq(1 if registered else back.lookup.element.valid),
             weights.address.eq(back.weight_address),
+            element.weights.eq(weights.data),
         ]
-        word: Value = weights.data
-        for cycle in range(c.word_registers):
-            later = Signal.like(weights.data, name=f"word{cycle}", reset_less=True)
-            m.d.sync += later.eq(word)
-            word = later
-        m.d.comb += element.weights.eq(word)
 
         if c.table_feed == "stream":
             m.d.comb += acts.part.eq(front.act_part)
 
         # stages[i] is the lookup issued i cycles ago.
         stages = [back.lookup]
-        summed = 1 + c.word_registers + element.latency
+        summed = 1 + element.latency
         scaled = summed + 1 + rescale.latency
         for i in range(scaled):
             stage = Signal(lookup_layout(c), name=f"stage{i + 1}")
@@ -140,7 +135,7 @@ class Compute(Component):
             m.d.sync += parameters.eq(scales.data)
         fetch = scaled - 1 - psums.registers
         m.d.comb += [
-            element.control.eq(stages[1 + c.word_registers].element),
+            element.control.eq(stages[1].element),
             planes.control.eq(stages[summed - 1].plane),
             planes.sums.eq(element.sums),
             planes.signs.eq(element.signs),

@@ -91,7 +91,7 @@ class Config(MemoryWords):
     device : {"generic", "ecp5", "xc7"}
         Whose cells tables in memories and the adders behind them are made of; ``generic`` leaves
         both to the synthesiser. See `hw.devices`. With `mac` and `shiftadd` the adders of the
-        partial sums, and weights are registered in front of the multipliers.
+        partial sums, and operands are registered in front of the multipliers.
     table_storage : {"registers", "cells", "lutram", "bram"}
         How tables are stored: flip-flops and multiplexers, the same arranged for standard cells
         (`hw.cell_tables`), distributed memory, or block memory (for large tables: `lookup_group` to

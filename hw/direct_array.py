@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Module, Mux, Signal, Value, signed
 
 from .adder_tree import add_tree, signed_tree
+from .devices import device_of
 from .operand_banks import OperandBanks
 from .processing_element import ProcessingElement, delayed_rows
 
@@ -37,12 +38,16 @@ class DirectArray(ProcessingElement):
         c = self._config
         m.submodules.banks = banks = OperandBanks(c)
         banks.serve(m, self)
-        inputs = [banks.elements(row) for row in range(c.rows)]
+        word, blocks = self.weights, [banks.block] * c.lanes
+        if c.operand_registers:
+            word = Signal.like(self.weights, name="word", reset_less=True)
+            m.d.sync += word.eq(self.weights)
+            blocks = device_of(c).copies(m, banks.block, c.lanes, name="block")
         signs = Signal(c.lanes)
         for lane in range(c.lanes):
             at = lane * c.k_block * c.digit_bits
-            digits = [self.weights[at + k * c.digit_bits :][: c.digit_bits]
-                      for k in range(c.k_block)]  # fmt: skip
+            digits = [word[at + k * c.digit_bits :][: c.digit_bits] for k in range(c.k_block)]
+            inputs = [banks.elements(row, blocks[lane]) for row in range(c.rows)]
             if c.pe == "add":
                 m.d.comb += signs[lane].eq(digits[0])
             for row, xs in enumerate(inputs):

@@ -13,7 +13,8 @@ def element_latency(config: Config) -> int:
 
     An adder tree over the tables of a row (`lut`, `lut3`), behind a register of the weight word
     where tables are in memories, or a tree over the inputs of a K block; `mac`
-    and `shiftadd` register their products in front of it. `bitserial` registers its counts and its
+    and `shiftadd` register their products in front of it, and on a device their operands in front
+    of those. `bitserial` registers its counts and its
     sums, and with XNOR the sums once more, corrected.
     """
     if config.pe == "bitserial":
@@ -21,7 +22,8 @@ def element_latency(config: Config) -> int:
     if config.pe in ("lut", "lut3"):
         tree = tree_latency(config.tables, config.tree_pipeline, config.tree_arity)
         return config.lookup_registers + tree
-    return tree_latency(config.k_block, config.tree_pipeline) + (config.pe != "add")
+    tree = tree_latency(config.k_block, config.tree_pipeline)
+    return config.operand_registers + (config.pe != "add") + tree
 
 
 def rescale_latency(config: Config) -> int:
@@ -34,8 +36,7 @@ def latencies(config: Config) -> dict[str, int]:
     element = element_latency(config)
     return {
         "element": element,  # weight word to plane sums
-        "lookup_to_partial_sum": config.word_registers
-        + element
+        "lookup_to_partial_sum": element
         + 2
         + rescale_latency(config),  # issue of a lookup to the written partial sum
         "table_set": config.build_cycles + config.lookup_registers,  # K block to tables ready

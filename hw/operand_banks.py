@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
@@ -72,11 +72,11 @@ class OperandBanks(Component):
             element.loaded.eq(self.loaded),
         ]
 
-    def elements(self, row: int) -> list:
-        """The activations ``[k_block]`` of `row` in the shown block."""
-        c = self._config
+    def elements(self, row: int, block: Value | None = None) -> list:
+        """The activations ``[k_block]`` of `row` in `block`, or in the one that is shown."""
+        c, block = self._config, self.block if block is None else block
         places = [(k * c.rows + row) * c.act_elem_bits for k in range(c.k_block)]
-        return [self.block[at : at + c.act_bits].as_signed() for at in places]
+        return [block[at : at + c.act_bits].as_signed() for at in places]
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -69,10 +69,10 @@ class Widths:
         return int(self.table_storage not in ("registers", "cells"))
 
     @property
-    def word_registers(self) -> int:
-        """Registers between weight buffer and element: 1 on a device whose multipliers are blocks.
+    def operand_registers(self) -> int:
+        """Registers in front of multipliers: 1 on a device, whose multipliers are blocks.
 
-        Behind the output of a block memory there is no time left for them.
+        Behind the output of a block memory, or a net to every lane, there is no time for them.
         """
         return int(self.device != "generic" and self.pe in ("mac", "shiftadd"))
 

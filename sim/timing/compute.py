@@ -50,7 +50,7 @@ class ComputeTiming:
 
     def __init__(self, config: Config, clock: Clock, tokens: TokenTimes, progress: Gate) -> None:
         self._clock, self._tokens = clock, tokens
-        latency = config.word_registers + element_latency(config) + rescale_latency(config)
+        latency = element_latency(config) + rescale_latency(config)
         self._token, self.port_delay = _TOKEN + latency, _PORT + latency
         self.inbox = Inbox[LmmaStep | PlanesStep](
             clock, progress, depth=config.queue_depth, register=False

@@ -43,7 +43,7 @@ class FeedTiming:
         self._ready = _READY  # what is no table is just kept
         if tables:
             self._ready = build + (1 if stream else config.lookup_registers + _READY)
-        self.probe, self._word = int(stream), config.word_registers
+        self.probe = int(stream)
         self.moves = Gate(clock)
         self._banks = config.table_banks
         # LMMAs: accepted, and the K blocks that are still to be read.
@@ -76,8 +76,7 @@ class FeedTiming:
 
     def release(self, end: int) -> None:
         """The last lookup of a K block was in cycle `end`."""
-        # A stream's builder asks a cycle ahead.
-        self._releases.append(end + _RELEASE + self.probe + self._word)
+        self._releases.append(end + _RELEASE + self.probe)  # a stream's builder asks a cycle ahead
         self._held -= 1
         self._period, self._end = end - self._end, end
         self._prepare()

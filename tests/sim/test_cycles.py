@@ -56,7 +56,7 @@ OTHERS = {
         load_config("tiny"), fetch_depth=2, queue_depth=1, load_depth=1, store_depth=2,
         requantise_lanes=1,
     ),
-    "mac-x-ecp5": replace(VARIANTS["mac-x"].config, device="ecp5"),  # registers the weight word
+    "mac-x-ecp5": replace(VARIANTS["mac-x"].config, device="ecp5"),  # registers its operands
 }  # fmt: skip
 
 CASES = [
