@@ -53,10 +53,14 @@ class ActSlices(Component):
             for beat in range(beats * c.lookup_group):
                 with m.Case(beat):
                     m.d.comb += [part.eq(beat // beats), lane.eq(1 << beat % beats)]
-        m.d.comb += [
+        written = Signal(c.axi_bits, reset_less=True)
+        m.d.sync += [
             write.addr.eq(Cat(self.write.row, part)),
-            write.data.eq(self.write.data.replicate(beats)),
+            written.eq(self.write.data),
             write.en.eq(lane & self.write.enable.replicate(beats)),
+        ]
+        m.d.comb += [
+            write.data.eq(written.replicate(beats)),
             read.en.eq(self.enable),
             read.addr.eq(Cat(self.address, self.part)),
             self.data.eq(read.data),

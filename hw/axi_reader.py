@@ -100,13 +100,12 @@ class AxiReader(Component):
 
         # Nothing but these registers and ARVALID sees an input of the bus: paths are short, and
         # a simulator has little to compute again when inputs change. Hence no enable on the data.
-        received, last, who, failed = Signal(), Signal(), Signal(), Signal()
+        received, last, failed = Signal(), Signal(), Signal()
         beat = Signal(c.axi_bits, reset_less=True)
         m.d.sync += [
             received.eq(bus.rvalid),
             beat.eq(bus.rdata),
             last.eq(bus.rlast),
-            who.eq(bus.rid),
             failed.eq(bus.rresp[1]),
         ]
         m.d.comb += self.beat.eq(received)
@@ -130,12 +129,12 @@ class AxiReader(Component):
                 burst.ready.eq(free & started.w_rdy & ~taken),
                 started.w_en.eq(go),
                 started.w_data.eq(burst.payload.address),
-                mine.eq(received & (who == number)),
                 started.r_en.eq(mine & last),
                 port.valid.eq(mine & ~failed & ~self.error.valid & ~self.halt),
                 port.data.eq(beat),
                 port.quiet.eq(started.level == 0),
             ]
+            m.d.sync += mine.eq(bus.rvalid & (bus.rid == number))
             with m.If(go):
                 m.d.sync += [
                     bus.arvalid.eq(1),

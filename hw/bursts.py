@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
+from .adder_tree import add_tree
 from .axi import BURST_BYTES
 from .config import Config, bits_for
 
-__all__ = ["Bursts", "MemoryRequest", "beat_address_bits", "burst_beats", "request_beats"]
+__all__ = [
+    "Bursts",
+    "MemoryRequest",
+    "beat_address_bits",
+    "burst_beats",
+    "request_beats",
+    "row_beats",
+]
 
 #: Longest INCR burst of AXI4 (ARM IHI 0022, A3.4.1).
 _AXI4_BEATS = 256
@@ -34,6 +42,14 @@ def request_beats(config: Config) -> int:
         (config.psum_word_bits, config.psum_depth),
     )
     return max(depth * config.beats_per_row(bits) for bits, depth in loads)
+
+
+def row_beats(rows: Value, beats: int) -> Value:
+    """``rows * beats`` for a constant, of adders.
+
+    Given a product, synthesisers take a multiplier block, somewhere else on the chip.
+    """
+    return add_tree([rows << bit for bit in range(beats.bit_length()) if beats >> bit & 1])
 
 
 def MemoryRequest(config: Config) -> data.StructLayout:  # noqa: N802 (a layout, used like a class)

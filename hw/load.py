@@ -10,7 +10,7 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Component, Out, connect, flipped
 
 from .axi_reader import ReadPort
-from .bursts import request_beats
+from .bursts import request_beats, row_beats
 from .config import Config, bits_for
 from .interfaces import BufferWrite, EngineSignature
 from .isa import LAYOUTS, Buffer, Engine, ErrorCode, Opcode
@@ -51,13 +51,13 @@ class Load(Component):
 
     Two halves run apart: `Issue` checks instructions, waits for their tokens and asks for bursts;
     the receiving half puts the beats where the oldest unfinished instruction wants them, and gives
-    its tokens in the cycle in which its last beat is written. Up to `ahead` instructions lie
-    between the two, so that beats of successive LOADs follow each other without a gap, whatever
-    the latency of the memory, as long as they have 2 beats or more on average.
+    its tokens one cycle after its last beat was written. Up to `ahead` instructions lie between the
+    two, so that beats of successive LOADs follow each other without a gap, whatever the latency
+    of the memory, as long as they have 2 beats or more on average.
 
     The weight buffer is a ring: the row index wraps at its depth. The others do not wrap.
 
-    Latency: ARVALID rises 5 cycles after an instruction was taken; a beat is written two cycles
+    Latency: ARVALID rises 5 cycles after an instruction was taken; a beat is written one cycle
     after its handshake on the bus.
 
     Parameters
@@ -123,7 +123,7 @@ class Load(Component):
                 ring = t.buffer == Buffer.WEIGHT
                 beyond = (0 if ring else fields.row) + fields.rows > t.rows
                 with m.Case(t.buffer):
-                    m.d.comb += item.beats.eq(fields.rows * t.beats)
+                    m.d.comb += item.beats.eq(row_beats(fields.rows, t.beats))
                     m.d.comb += item.code.eq(ErrorCode.NONE)
                     with m.If(fields.rows == 0):
                         m.d.comb += item.code.eq(ErrorCode.ILLEGAL_FIELD)
@@ -170,15 +170,14 @@ class Load(Component):
                 for t in targets:
                     with m.Case(t.buffer):
                         m.d.sync += final_beat.eq(t.beats - 1)
-        # Registers, since these run to block memories all over the chip. Nobody reads too early for
-        # it: tokens that are given in the cycle of the write can be taken in the next.
-        to_row, to_beat = Signal.like(row, reset_less=True), Signal.like(beat, reset_less=True)
-        written = Signal(self._config.axi_bits, reset_less=True)
-        m.d.sync += [to_row.eq(row), to_beat.eq(beat), written.eq(self.memory.data)]
         for t in targets:
             write = getattr(self, t.port)
-            m.d.sync += write.enable.eq(self.memory.valid & (buffer == t.buffer))
-            m.d.comb += [write.row.eq(to_row), write.beat.eq(to_beat), write.data.eq(written)]
+            m.d.comb += [
+                write.enable.eq(self.memory.valid & (buffer == t.buffer)),
+                write.row.eq(row),
+                write.beat.eq(beat),
+                write.data.eq(self.memory.data),
+            ]
 
         m.d.sync += [engine.tokens.signal_valid.eq(finish), engine.tokens.signal.eq(signal)]
         moving = ahead.r_rdy | active | engine.tokens.signal_valid

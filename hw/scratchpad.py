@@ -18,8 +18,9 @@ class Scratchpad(Component):
     A word of one bus beat or more is one memory row, written in beats. Smaller words share a
     row of one beat, and the low address bits pick one when reading.
 
-    Latency: a word is on `data` one cycle after `enable`, and stays until the next `enable`.
-    A row written in the cycle it is read gives its old contents; tokens keep programs from that.
+    Latency: a word is on `data` one cycle after `enable`, and stays until the next `enable`. What
+    is written can be read two cycles later, and not one cycle later, which tokens keep programs
+    from.
 
     Parameters
     ----------
@@ -52,10 +53,15 @@ class Scratchpad(Component):
         write = memory.write_port(granularity=self._beat if row_bits > self._beat else None)
         read = memory.read_port()
         beats = row_bits // self._beat
-        m.d.comb += [
+        # Many block memories lie far from LOAD: each enable comes to them from a register.
+        written = Signal(self._beat, reset_less=True)
+        m.d.sync += [
             write.addr.eq(self.write.row),
-            write.data.eq(self.write.data.replicate(beats)),
+            written.eq(self.write.data),
             write.en.eq(self.write.enable << self.write.beat if beats > 1 else self.write.enable),
+        ]
+        m.d.comb += [
+            write.data.eq(written.replicate(beats)),
             read.en.eq(self.enable),
             read.addr.eq(self.address >> bits_for(self._share)),
         ]

@@ -8,6 +8,7 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Component, Out, connect, flipped
 
 from .axi_writer import WritePort
+from .bursts import row_beats
 from .config import Config, bits_for
 from .interfaces import EngineSignature, PsumRead
 from .isa import LAYOUTS, Engine, ErrorCode, Opcode
@@ -195,4 +196,4 @@ def words_ahead(config: Config) -> int:
 def _beats(c: Config, word_bits: int, words):
     """Beats that a number of words takes in memory: the last one may be filled in part."""
     share = c.words_per_row(word_bits)
-    return (words * c.beats_per_row(word_bits) + share - 1) >> bits_for(share)
+    return (row_beats(words, c.beats_per_row(word_bits)) + share - 1) >> bits_for(share)

@@ -104,12 +104,19 @@ class TableSequencer(Component):
             m.d.sync += pending.eq(1)
         last_part = Const(1, 1)
         if c.table_feed == "stream":
+            # The step is that of the next part; the part itself goes to every block memory.
             parts = [step.operand for step in build_schedule(c)]
-            step = Signal(range(len(parts)))
-            last_part = step == len(parts) - 1
-            m.d.comb += self.act_part.eq(Array(parts)[step])
+            count = len(parts)
+            step = Signal(range(count), init=1 % count)
+            last_part = Signal(init=count == 1)
+            part = Signal.like(self.act_part, init=parts[0])
+            m.d.comb += self.act_part.eq(part)
             with m.If(self.act_enable):
-                m.d.sync += step.eq(Mux(last_part, 0, step + 1))
+                m.d.sync += [
+                    step.eq(Mux(step == count - 1, 0, step + 1)),
+                    last_part.eq(step == count - 1),
+                    part.eq(Array(parts)[step]),
+                ]
         with m.If(self.act_enable & last_part):
             m.d.sync += [
                 address.eq(address + current.act_stride),

@@ -24,7 +24,7 @@ class LoadHarness(Harness):
     """Any legal LOADs of one or two rows, any tokens, any latency of the memory.
 
     One instruction is followed from the queue to its tokens: its request, the place of each of its
-    beats, and that its tokens are given once, in the cycle in which its last beat is written.
+    beats, and that its tokens are given once, in the cycle after its last beat.
     Activations take four beats a row, weights one; four scale words share one.
     """
 
@@ -125,21 +125,18 @@ class LoadHarness(Harness):
 
         writes = [dut.act_write, dut.weight_write, dut.scale_write]
         enables = Cat(w.enable for w in writes)
-        # Beats are written in the cycle after they came.
-        buffer, row, place = past(m, its.buffer), past(m, its.row), past(m, number)
-        right = enables == 1 << buffer
+        right = enables == 1 << its.buffer
         act, weight, scale = writes
         rows = {
-            Buffer.ACT: Cat(act.beat, act.row) == (row << 2) + place,
-            Buffer.WEIGHT: weight.row == (row + place)[: len(weight.row)],
-            Buffer.SCALE: scale.row == row + place,
+            Buffer.ACT: Cat(act.beat, act.row) == (its.row << 2) + number,
+            Buffer.WEIGHT: weight.row == (its.row + number)[: len(weight.row)],
+            Buffer.SCALE: scale.row == its.row + number,
         }
-        for which, there in rows.items():
-            right &= (buffer != which) | there
-        data_before = past(m, memory.data)
-        same = Cat(w.data == data_before for w in writes).all()
-        self.claim("place", ~past(m, mine) | (right & same))
-        self.claim("one_place", past(m, memory.valid) == (enables != 0))
+        for buffer, there in rows.items():
+            right &= (its.buffer != buffer) | there
+        same = Cat(w.data == memory.data for w in writes).all()
+        self.claim("place", ~mine | (right & same))
+        self.claim("one_place", memory.valid == (enables != 0))
         last = past(m, mine & (left == 1))
         due = tokens.signal_valid & followed.due
         self.claim("signal", ~due | (last & (tokens.signal == its.signal)))

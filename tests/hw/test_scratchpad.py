@@ -32,6 +32,7 @@ def test_sim_words(word_bits: int) -> None:
                 ctx.set(dut.write.data, image >> 64 * beat & (1 << 64) - 1)
                 await ctx.tick()
         ctx.set(dut.write.enable, 0)
+        await ctx.tick()
         for address in rng.permutation(depth):
             ctx.set(dut.address, int(address))
             ctx.set(dut.enable, 1)
