@@ -44,9 +44,9 @@ class AxiReader(Component):
     An error response (RRESP of SLVERR or DECERR) is reported with its burst's address; that beat
     and those after it are withheld from the clients.
 
-    While `halt` is high no burst is begun, requests are dropped and beats thrown away, but bursts
-    under way are counted to their end: this component is not reset with the engines. `halt` also
-    clears the error.
+    While `halt` is high no burst is begun, requests are dropped and, a cycle later, beats thrown
+    away, but bursts under way are counted to their end: this component is not reset with the
+    engines. `halt` also clears the error.
 
     Latency: ARVALID rises two cycles after a request was offered; a beat reaches the client one
     cycle after its handshake. One burst every two cycles, one beat a cycle.
@@ -100,13 +100,14 @@ class AxiReader(Component):
 
         # Nothing but these registers and ARVALID sees an input of the bus: paths are short, and
         # a simulator has little to compute again when inputs change. Hence no enable on the data.
-        received, last, failed = Signal(), Signal(), Signal()
+        received, last, failed, halted = Signal(), Signal(), Signal(), Signal()
         beat = Signal(c.axi_bits, reset_less=True)
         m.d.sync += [
             received.eq(bus.rvalid),
             beat.eq(bus.rdata),
             last.eq(bus.rlast),
             failed.eq(bus.rresp[1]),
+            halted.eq(self.halt),
         ]
         m.d.comb += self.beat.eq(received)
 
@@ -130,7 +131,7 @@ class AxiReader(Component):
                 started.w_en.eq(go),
                 started.w_data.eq(burst.payload.address),
                 started.r_en.eq(mine & last),
-                port.valid.eq(mine & ~failed & ~self.error.valid & ~self.halt),
+                port.valid.eq(mine & ~failed & ~self.error.valid & ~halted),
                 port.data.eq(beat),
                 port.quiet.eq(started.level == 0),
             ]

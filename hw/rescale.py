@@ -127,8 +127,10 @@ class Rescale(Component):
             if c.scale_bits:
                 with m.If(valids[1]):
                     value = self._product(m, value, scales[lane], name=f"scaled{i}")
+            result = Signal(signed(c.scaled_bits), name=f"result{i}", reset_less=True)
+            m.d.comb += self.values[i].eq(result)
             with m.If(enable(valids[-2])):
-                m.d.sync += self.values[i].eq(value << exponent)
+                m.d.sync += result.eq(value << exponent)
 
     def _product(self, m: Module, value: Signal, scale: Signal, *, name: str) -> Value:
         """``value * scale`` a cycle later, in halves that a multiplier of 18 bits takes."""
