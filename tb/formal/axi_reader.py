@@ -44,7 +44,9 @@ class AxiReaderHarness(Harness):
             "burst.ready.eq(free & ~taken)", breaks="none_lost",
         ),
         "both at once": Fault(AxiReader, "taken = taken | go", "pass", breaks="none_lost"),
-        "wrong client": Fault(AxiReader, "(who == number)", "(bus.rid == number)", breaks="beats"),
+        "wrong client": Fault(
+            AxiReader, "bus.rvalid & (bus.rid == number)", "bus.rvalid", breaks="beats"
+        ),
         "quiet too early": Fault(
             AxiReader, "started.r_en.eq(mine & last)", "started.r_en.eq(mine)", breaks="quiet"
         ),
