@@ -9,8 +9,8 @@ from .points import Point
 __all__ = ["LOOKUP_CLOCK_MHZ", "MULTIPLIER_CLOCK_MHZ", "dsp_config", "routed_points"]
 
 #: Clocks in MHz that the two are routed for.
-LOOKUP_CLOCK_MHZ = 66.7
-MULTIPLIER_CLOCK_MHZ = 100.0
+LOOKUP_CLOCK_MHZ = 80.0
+MULTIPLIER_CLOCK_MHZ = 60.0
 
 
 def dsp_config() -> Config:

@@ -200,8 +200,6 @@ def _adapted(call: Command, clock_hz: float) -> Command:
             at = arguments.index(option)
             value = _GOWIN_DIES.get(arguments[at + 1], arguments[at + 1])
             arguments[at : at + 2] = ["--vopt", f"{option[2:]}={value}"]
-    if call.tool == "NEXTPNR_ECP5":  # the default one takes hours where a device is nearly full
-        arguments += ["--router", "router2"]
     # For clocks without a constraint of their own; a missed one is for the caller to judge.
     arguments += ["--freq", f"{clock_hz / 1e6:g}", "--timing-allow-fail", "--report", "timing.json"]
     return Command(call.tool, tuple(arguments))

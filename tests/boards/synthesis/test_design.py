@@ -39,7 +39,6 @@ def test_every_board(name: str) -> None:
     assert design.netlist in arguments
     assert "--quiet" not in arguments
     assert arguments[arguments.index("--freq") + 1] == f"{design.clock_hz / 1e6:g}"
-    assert ("router2" in arguments) == (family == "ecp5")
     assert design.product.startswith("lutra.")
 
 
