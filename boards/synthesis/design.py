@@ -127,7 +127,7 @@ def prepare_design(
     top = BoardTop(board, config, memory=memory, clock_hz=clock_hz, baud=baud)
     family = top.board.family
     plan = top.prepare(TOP, emit_src=False, **_OVERRIDES.get(family, {}))
-    adapted = adapted_plan(plan, top.clock_hz)
+    adapted = adapted_plan(plan, top.clock_hz, router=_router(top.config))
     if any(_WITHOUT_CARRY in command for command in adapted["script"]):
         text = resources.files(__package__).joinpath(_WITHOUT_CARRY).read_text("utf-8")
         adapted["files"][_WITHOUT_CARRY] = text
@@ -141,7 +141,7 @@ def prepare_design(
     )
 
 
-def adapted_plan(plan: Any, clock_hz: float) -> dict[str, Any]:
+def adapted_plan(plan: Any, clock_hz: float, *, router: str = "router2") -> dict[str, Any]:
     """What `Design` takes of one of Amaranth's build plans (``BuildPlan``): files and commands."""
     files = {
         name: text if isinstance(text, str) else text.decode()
@@ -171,7 +171,7 @@ def adapted_plan(plan: Any, clock_hz: float) -> dict[str, Any]:
         "files": files,
         "script": _commands(plan.files[f"{TOP}.ys"]),
         "netlist": netlist,
-        "place": _adapted(place, clock_hz),
+        "place": _adapted(place, clock_hz, router),
         "pack": pack,
     }
 
@@ -189,7 +189,16 @@ def _invocations(script: str | bytes) -> list[Command]:
     return [Command(call[1], tuple(shlex.split(call[2]))) for call in found]
 
 
-def _adapted(call: Command, clock_hz: float) -> Command:
+def _router(config: Config) -> str:
+    """Which of nextpnr's routers ends, and ends soon, on a large ECP5.
+
+    Lookup arrays are done sooner by `router2`, which beside many block multipliers stays at some
+    hundred wires too many.
+    """
+    return "router1" if config.pe in ("mac", "shiftadd") else "router2"
+
+
+def _adapted(call: Command, clock_hz: float, router: str) -> Command:
     """Without what hides the log; for the present tool where Amaranth knows its predecessor."""
     arguments = list(call.arguments)
     arguments.remove("--quiet")
@@ -200,6 +209,8 @@ def _adapted(call: Command, clock_hz: float) -> Command:
             at = arguments.index(option)
             value = _GOWIN_DIES.get(arguments[at + 1], arguments[at + 1])
             arguments[at : at + 2] = ["--vopt", f"{option[2:]}={value}"]
+    if call.tool == "NEXTPNR_ECP5":
+        arguments += ["--router", router]
     # For clocks without a constraint of their own; a missed one is for the caller to judge.
     arguments += ["--freq", f"{clock_hz / 1e6:g}", "--timing-allow-fail", "--report", "timing.json"]
     return Command(call.tool, tuple(arguments))

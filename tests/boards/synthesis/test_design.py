@@ -39,7 +39,14 @@ def test_every_board(name: str) -> None:
     assert design.netlist in arguments
     assert "--quiet" not in arguments
     assert arguments[arguments.index("--freq") + 1] == f"{design.clock_hz / 1e6:g}"
+    assert ("router2" in arguments) == (family == "ecp5")
     assert design.product.startswith("lutra.")
+
+
+def test_multipliers_have_another_router() -> None:
+    design = prepare_design("ulx3s_25f", "w2a8_mac")
+    assert design.place is not None
+    assert "router1" in design.place.arguments
 
 
 def test_the_die_inside_a_package() -> None:
