@@ -16,9 +16,9 @@ MULTIPLIER_CLOCK_MHZ = 60.0
 def dsp_config() -> Config:
     """`mac` with a DSP block for every product: 153 of the 156 blocks of an ECP5-85F.
 
-    A multiplier of 18 x 18 bits takes one product of 2 x 8 bits; LOAD's addresses and the zero
-    point take two of the other three blocks. Operands are registered in front of the multipliers,
-    products behind them, and its tree has a register behind every adder.
+    A multiplier of 18 x 18 bits takes one product of 2 x 8 bits; the zero point takes one of the
+    other three blocks. Operands are registered in front of the multipliers, products behind them,
+    and its tree has a register behind every adder.
     """
     return Config(
         name="w2a8_dsp", pe="mac", device="ecp5", weight_bits=2, act_bits=8, rows=1, lanes=17,

@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import typer
 from rich.table import Table
 
 from ..accelerator import Accelerator
 from .consoles import notes_console, results_console
 from .figures import Figure, print_figures
+from .model_options import BitsOption, ConfigOption, DeviceOption, GroupSizeOption, JsonOption
 
 __all__ = ["bench_digits"]
 
 
 def bench_digits(
-    config: Annotated[
-        str, typer.Option("--config", "-c", help="Configuration; it runs weights of all widths.")
-    ] = "w2a8",
-    bits: Annotated[
-        list[int] | None,
-        typer.Option(min=1, max=8, help="Weight bits; may be repeated.", show_default="8 4 3 2"),
-    ] = None,
-    device: Annotated[str, typer.Option(help="Device: sim or golden.")] = "sim",
-    group_size: Annotated[int, typer.Option(min=1, help="Inputs that share a scale.")] = 32,
-    as_json: Annotated[bool, typer.Option("--json", help="Print figures as JSON.")] = False,
+    config: ConfigOption = "w2a8",
+    bits: BitsOption = None,
+    device: DeviceOption = "sim",
+    group_size: GroupSizeOption = 32,
+    as_json: JsonOption = False,
 ) -> None:
     """Compare a classifier from an outside exporter with float32, at several weight widths.
 

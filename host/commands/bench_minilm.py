@@ -13,22 +13,18 @@ from rich.table import Table
 
 from ..accelerator import Accelerator
 from .consoles import notes_console, results_console
+from .model_options import BitsOption, ConfigOption, DeviceOption, GroupSizeOption, JsonOption
 
 __all__ = ["bench_minilm"]
 
 
 def bench_minilm(
-    config: Annotated[
-        str, typer.Option("--config", "-c", help="Configuration; it runs weights of all widths.")
-    ] = "w2a8",
-    bits: Annotated[
-        list[int] | None,
-        typer.Option(min=1, max=8, help="Weight bits; may be repeated.", show_default="8 4 3 2"),
-    ] = None,
-    device: Annotated[str, typer.Option(help="Device: sim or golden.")] = "sim",
-    group_size: Annotated[int, typer.Option(min=1, help="Inputs that share a scale.")] = 32,
+    config: ConfigOption = "w2a8",
+    bits: BitsOption = None,
+    device: DeviceOption = "sim",
+    group_size: GroupSizeOption = 32,
     count: Annotated[int, typer.Option(min=2, max=32, help="Sentences.")] = 32,
-    as_json: Annotated[bool, typer.Option("--json", help="Print figures as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Compare all-MiniLM-L6-v2 on the accelerator with float32, at several weight widths.
 
