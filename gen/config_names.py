@@ -33,7 +33,7 @@ _LATER = {
     for field in fields(Config)
     if field.name
     in ("fetch_depth", "fetch_storage", "queue_depth", "load_depth", "store_depth",
-        "requantise_lanes", "counters", "error_addresses", "compact")
+        "requantise_lanes", "counters", "error_addresses", "compact", "feed_rows")
 }  # fmt: skip
 
 

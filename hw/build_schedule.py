@@ -22,7 +22,7 @@ class BuildStep:
 
 
 def build_schedule(config: Config) -> list[BuildStep]:
-    """Steps that fill one table: ``Config.build_cycles`` of them.
+    """Steps that fill one table: ``Config.build_steps`` of them.
 
     `lut`: the L activations are added up to the all-plus entry; every further entry differs from
     its predecessor in one index bit, so that adding ``+-2 x_i`` makes it (Gray 1953).

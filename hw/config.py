@@ -108,6 +108,11 @@ class Config(MemoryWords):
         activation buffer is narrow and builders are little more than an adder. Table u then covers
         inputs u, U + u, 2 U + u, ..., and a K block costs one more cycle, in which the array itself
         adds its activations up.
+    feed_rows : int
+        Rows whose tables are built at once with ``table_feed = "stream"``, a divisor of `rows`; 0
+        stands for all. Fewer rows take turns: fewer adders, and entries of all rows reach the lanes
+        over the same wires, but building takes as many times longer, and each turn's entries have
+        memories of their own.
     group_zeros : int
         1: every (output, group) may have a zero point of its own. 0: one for the whole matrix,
         which saves a multiplier an output; needs ``scale_bits = 0``.
@@ -169,6 +174,7 @@ class Config(MemoryWords):
     table_banks: int = 2
     table_form: str = "half"
     table_feed: str = "block"
+    feed_rows: int = 0
     group_zeros: int = 1
     tree_pipeline: int = 0
     fetch_depth: int = 32
@@ -238,6 +244,11 @@ class Config(MemoryWords):
         """Storage, banks and form of the tables against the element and the device."""
         self._within("table_banks", 1, 2)
         self._check("table_feed", self.table_feed in TABLE_FEEDS, f"one of {TABLE_FEEDS}")
+        if self.table_feed == "stream":
+            self._check("feed_rows", self.feed_rows >= 0 and self.rows % self.built_rows == 0,
+                        f"0 or a divisor of the {self.rows} rows")  # fmt: skip
+        else:
+            self._check("feed_rows", self.feed_rows == 0, "0 with table_feed = 'block'")
         self._within("group_zeros", int(self.scale_bits > 0), 1)
         plain = (("table_storage", "registers"), ("table_banks", 2), ("table_form", "half"),
                  ("table_feed", "block"))  # fmt: skip

@@ -22,7 +22,7 @@ class TableSequencer(Component):
     banks come free. So the tables of an LMMA are built during the LMMA before it.
 
     With ``table_feed = "stream"`` a K block is read slice by slice, in the order in which the steps
-    of `hw.build_schedule` add them.
+    of `hw.build_schedule` add them, once for each turn of the rows.
 
     Latency: 2 cycles from an instruction to its acceptance while no token is missing, one to the
     first buffer read of an LMMA, one more to `x`; then a K block whenever the element takes one.
@@ -105,7 +105,7 @@ class TableSequencer(Component):
         last_part = Const(1, 1)
         if c.table_feed == "stream":
             # The step is that of the next part; the part itself goes to every block memory.
-            parts = [step.operand for step in build_schedule(c)]
+            parts = [step.operand for step in build_schedule(c)] * c.build_turns
             count = len(parts)
             step = Signal(range(count), init=1 % count)
             last_part = Signal(init=count == 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component
@@ -70,8 +72,8 @@ class MemoryTables(Component):
     and `read_bank` then come a cycle before the values. It is written through its first port, while
     no lane looks anything up.
 
-    The rows' entries lie side by side in one word, since all rows of a lane look up the same
-    index. Where all entries of a table have the same lowest bit, it is kept beside (`parities`).
+    The entries of rows that are built together lie side by side in one word, since all rows of a
+    lane look up the same index; another turn's are in a memory of its own. Where all entries of a table have the same lowest bit, it is kept beside (`parities`).
 
     Attributes as of `RegisterTables`, only that `write`, `write_bank` and `write_index` come a
     cycle before `entries`, and reach each table through a register of its own; `values` lack the
@@ -96,58 +98,68 @@ class MemoryTables(Component):
         c, device = self._config, device_of(self._config)
         bits = c.stored_entry_bits - c.parity_bits
         two = c.table_banks == 2
-        control = Cat(self.write, self.write_index, self.write_bank if two else Const(0, 0))
-        controls = device.copies(m, control, c.tables, name="write")
-        for table in range(c.tables):
-            entries = [self.entries[row * c.tables + table] for row in range(c.rows)]
+        address = Cat(self.write_index, self.write_bank if two else Const(0, 0))
+        writes = device.copies(m, Cat(address, self.write), c.tables, name="write")
+        for turn, table in product(range(c.build_turns), range(c.tables)):
+            rows = range(turn * c.built_rows, (turn + 1) * c.built_rows)
+            entries = [self.entries[row * c.tables + table] for row in range(c.built_rows)]
             word = Cat(entry.as_unsigned()[c.parity_bits :] for entry in entries)
+            write_address = writes[table][: len(address)]
+            write = writes[table][len(address) + turn]
             ports: list[Value] = []
             for lane in range(c.lanes):
+                name = f"table_{table}_{lane}" + (f"_{turn}" if c.build_turns > 1 else "")
                 index = self.indices[lane * c.tables + table]
                 if c.table_storage == "lutram":
                     found = device.table(
                         m,
                         depth=c.table_depth,
-                        name=f"table_{table}_{lane}",
-                        write=controls[table][0],
-                        write_address=controls[table][1:],
+                        name=name,
+                        write=write,
+                        write_address=write_address,
                         write_data=word,
                         read_address=Cat(index, self.read_bank) if two else index,
                     )
                 elif lane % 2 == 0:
-                    ports = self._block(m, table, lane, controls[table], word)
+                    asked = [self.indices[i * c.tables + table] for i in range(lane, c.lanes)[:2]]
+                    ports = self._block(m, name, asked, write, write_address, word)
                     found = ports[0]
                 else:
                     found = ports[1]
-                for row in range(c.rows):
+                for i, row in enumerate(rows):
                     place = (row * c.lanes + lane) * c.tables + table
-                    m.d.comb += self.values[place].eq(found[row * bits : (row + 1) * bits])
+                    m.d.comb += self.values[place].eq(found[i * bits : (i + 1) * bits])
         if c.parity_bits:
-            kept = [Signal(c.rows * c.tables, name=f"parity{bank}", reset_less=True)
-                    for bank in range(c.table_banks)]  # fmt: skip
-            lowest = Cat(entry.as_unsigned()[0] for entry in self.entries)
-            for bank, parities in enumerate(kept):
-                chosen = controls[0][-1] == bank if two else Const(1, 1)
-                with m.If(controls[0][0] & chosen):
-                    m.d.sync += parities.eq(lowest)
-            m.d.comb += self.parities.eq(Mux(self.read_bank, kept[-1], kept[0]))
+            self._keep_parities(m, writes[0], len(address))
         return m
 
-    def _block(self, m: Module, table: int, lane: int, control: Value, word: Value) -> list[Value]:
-        """A block memory for two lanes: what they find."""
+    def _keep_parities(self, m: Module, written: Value, turns: int) -> None:
+        """The lowest bits of what is written; in `written`, the bits of turns are from `turns` on."""
         c = self._config
+        kept = [Signal(c.rows * c.tables, name=f"parity{bank}", reset_less=True)
+                for bank in range(c.table_banks)]  # fmt: skip
+        lowest = Cat(entry.as_unsigned()[0] for entry in self.entries)
+        for bank, turn in product(range(c.table_banks), range(c.build_turns)):
+            chosen = written[turns - 1] == bank if c.table_banks == 2 else Const(1, 1)
+            with m.If(written[turns + turn] & chosen):
+                m.d.sync += kept[bank][turn * len(lowest) : (turn + 1) * len(lowest)].eq(lowest)
+        m.d.comb += self.parities.eq(Mux(self.read_bank, kept[-1], kept[0]))
+
+    def _block(
+        self, m: Module, name: str, asked: list[Value], write: Value, address: Value, word: Value
+    ) -> list[Value]:
+        """A block memory for one lane or two: what they find where they ask."""
         # Small tables, too: a synthesiser left to itself puts them into copies of distributed RAM.
         attributes = {"no_rw_check": 1, "ram_style": "block"}
-        memory = Memory(shape=len(word), depth=c.table_depth, init=[], attrs=attributes)
-        m.submodules[f"table_{table}_{lane}"] = memory
-        write = memory.write_port()
-        first = Mux(control[0], control[1:], self.indices[lane * c.tables + table])
-        m.d.comb += [write.en.eq(control[0]), write.addr.eq(first), write.data.eq(word)]
+        memory = Memory(shape=len(word), depth=self._config.table_depth, init=[], attrs=attributes)
+        m.submodules[name] = memory
+        port = memory.write_port()
+        first = Mux(write, address, asked[0])
+        m.d.comb += [port.en.eq(write), port.addr.eq(first), port.data.eq(word)]
         found = []
-        for k in range(min(2, c.lanes - lane)):
+        for place in (first, *asked[1:]):
             read = memory.read_port()
-            index = self.indices[(lane + k) * c.tables + table]
-            m.d.comb += read.addr.eq(index if k else first)
+            m.d.comb += read.addr.eq(place)
             found.append(read.data)
         return found
 

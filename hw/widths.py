@@ -35,6 +35,7 @@ class Widths:
     table_banks: int
     table_form: str
     table_feed: str
+    feed_rows: int
     group_zeros: int
 
     # -- the array ---------------------------------------------------------------------------
@@ -50,13 +51,28 @@ class Widths:
         return self.rows * self.lanes * self.k_block
 
     @property
-    def build_cycles(self) -> int:
-        """Cycles in which the tables of one K block are built (see `hw.build_schedule`)."""
+    def built_rows(self) -> int:
+        """Rows whose tables are built at once."""
+        return self.feed_rows or self.rows
+
+    @property
+    def build_turns(self) -> int:
+        """Turns in which the tables of all rows are built."""
+        return self.rows // self.built_rows
+
+    @property
+    def build_steps(self) -> int:
+        """Additions that fill one table (see `hw.build_schedule`)."""
         if self.pe == "lut":
             return 2**self.index_bits + self.lookup_group - 1
         if self.pe == "lut3":
             return 14 if self.table_form == "half" else 29
         return 1
+
+    @property
+    def build_cycles(self) -> int:
+        """Cycles in which the tables of one K block are built, one between two turns."""
+        return self.build_turns * (self.build_steps + 1) - 1
 
     @property
     def table_depth(self) -> int:

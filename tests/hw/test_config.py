@@ -85,6 +85,11 @@ def test_bits_for(values: int, bits: int) -> None:
             {"table_feed": "stream", "table_storage": "lutram", "table_bits": 8},
             "table_feed must be 'block' with table_bits or act_exponent_bits, not 'stream'",
         ),
+        ({"feed_rows": 1}, "feed_rows must be 0 with table_feed = 'block', not 1"),
+        (
+            {"table_feed": "stream", "table_storage": "lutram", "rows": 3, "feed_rows": 2},
+            "feed_rows must be 0 or a divisor of the 3 rows, not 2",
+        ),
         ({"group_zeros": 0}, "group_zeros must be from 1 to 1, not 0"),
         ({"tree_pipeline": -1}, "tree_pipeline must be from 0 to 8, not -1"),
         ({"fetch_depth": 1}, "fetch_depth must be a power of two from 2 to 128, not 1"),

@@ -24,6 +24,8 @@ from lutra.sim.timing.feed import FeedTiming
 from lutra.sim.timing.period import find_period
 from lutra.sim.timing.steps import program_steps
 
+from ..products import SHAPES
+
 ADDRESSES = Addresses(weights=1 << 20, groups=1 << 28, activations=1 << 29, outputs=1 << 30)
 
 #: M, N, K, bits and quantisation group: one row and many, one block and many tiles, every number
@@ -46,22 +48,25 @@ TINY_SHAPES = [
 WIDE_MEMORIES = [(1, 0), (32, 0), (100, 0), (32, 8), (10, 20)]
 TINY_MEMORIES = [(1, 0), (32, 0), (100, 0), (32, 4), (10, 3)]
 
-#: One model of every element, those that tests/host/test_grid.py compiles: quantised tables,
+#: One model of every element, that other tests compile, too: quantised tables,
 #: block-scaled activations and two rows are among them.
-TINY = ("tiny", "lut-q6x", "lut3-x", "bitserial", "add", "mac-x-ecp5", "shiftadd")
-#: No queues at all, and queues of the least depths; neither takes groups or more than 2 bits.
-NARROW_SHAPES = [shape for shape in TINY_SHAPES if shape[3] <= 2 and not shape[4]]
+TINY = ("tiny", "lut-q6x", "lut3-x", "bitserial", "add", "mac3", "shiftadd")
+#: No groups; no groups and at most 2 bits: what the smallest cores take.
+PLAIN_SHAPES = [shape for shape in TINY_SHAPES if not shape[4]]
+NARROW_SHAPES = [shape for shape in PLAIN_SHAPES if shape[3] <= 2]
 OTHERS = {
     "tiny-shallow": replace(
         load_config("tiny"), fetch_depth=2, queue_depth=1, load_depth=1, store_depth=2,
         requantise_lanes=1,
     ),
-    "mac-x-ecp5": replace(VARIANTS["mac-x"].config, device="ecp5"),  # registers its operands
+    "mac3": SHAPES["mac3"],  # registers its operands
+    "ecp5": SHAPES["ecp5"],  # builds its tables of one row after the other, into a single bank
 }  # fmt: skip
 
 CASES = [
     *[("w2a8", WIDE_SHAPES, memory) for memory in WIDE_MEMORIES],
     *[(name, TINY_SHAPES, memory) for name in TINY for memory in TINY_MEMORIES],
+    *[("ecp5", PLAIN_SHAPES, memory) for memory in TINY_MEMORIES],
     *[("tiny_ice40", NARROW_SHAPES, memory) for memory in TINY_MEMORIES],
     *[("tiny-shallow", TINY_SHAPES, memory) for memory in TINY_MEMORIES],
 ]
