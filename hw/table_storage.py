@@ -73,7 +73,8 @@ class MemoryTables(Component):
     no lane looks anything up.
 
     The entries of rows that are built together lie side by side in one word, since all rows of a
-    lane look up the same index; another turn's are in a memory of its own. Where all entries of a table have the same lowest bit, it is kept beside (`parities`).
+    lane look up the same index; those of another turn are in a memory of their own. Where all
+    entries of a table have the same lowest bit, it is kept beside (`parities`).
 
     Attributes as of `RegisterTables`, only that `write`, `write_bank` and `write_index` come a
     cycle before `entries`, and reach each table through a register of its own; `values` lack the
@@ -134,7 +135,7 @@ class MemoryTables(Component):
         return m
 
     def _keep_parities(self, m: Module, written: Value, turns: int) -> None:
-        """The lowest bits of what is written; in `written`, the bits of turns are from `turns` on."""
+        """The lowest bits of what is written; `written` has its turns' bits from `turns` on."""
         c = self._config
         kept = [Signal(c.rows * c.tables, name=f"parity{bank}", reset_less=True)
                 for bank in range(c.table_banks)]  # fmt: skip
