@@ -10,7 +10,7 @@ __all__ = ["LOOKUP_CLOCK_MHZ", "MULTIPLIER_CLOCK_MHZ", "dsp_config", "routed_poi
 
 #: Clocks in MHz that the two are routed for.
 LOOKUP_CLOCK_MHZ = 80.0
-MULTIPLIER_CLOCK_MHZ = 60.0
+MULTIPLIER_CLOCK_MHZ = 50.0
 
 
 def dsp_config() -> Config:
