@@ -31,8 +31,7 @@ class BufferWrite(wiring.Signature):
     """LOAD writes one bus beat into an on-chip buffer; always accepted.
 
     A row is ``beats_per_row`` beats; `beat` says which of them `data` is. It can be read two cycles
-    later: that is soon enough for tokens that are given in the next cycle, and taken in the one
-    after.
+    later: that is soon enough for tokens that are given in the same cycle, and taken in the next.
     """
 
     def __init__(self, config: Config, word_bits: int, depth: int) -> None:

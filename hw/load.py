@@ -57,8 +57,8 @@ class Load(Component):
 
     The weight buffer is a ring: the row index wraps at its depth. The others do not wrap.
 
-    Latency: ARVALID rises 5 cycles after an instruction was taken; a beat is written one cycle
-    after its handshake on the bus.
+    Latency: ARVALID rises 5 cycles after an instruction was taken; a beat is written two
+    cycles after its handshake on the bus.
 
     Parameters
     ----------
@@ -170,14 +170,14 @@ class Load(Component):
                 for t in targets:
                     with m.Case(t.buffer):
                         m.d.sync += final_beat.eq(t.beats - 1)
+        # Buffers are far away, and memory's answer comes late.
+        to_row, to_beat = Signal.like(row), Signal.like(beat)
+        arrived = Signal.like(self.memory.data, name="arrived", reset_less=True)
+        m.d.sync += [to_row.eq(row), to_beat.eq(beat), arrived.eq(self.memory.data)]
         for t in targets:
             write = getattr(self, t.port)
-            m.d.comb += [
-                write.enable.eq(self.memory.valid & (buffer == t.buffer)),
-                write.row.eq(row),
-                write.beat.eq(beat),
-                write.data.eq(self.memory.data),
-            ]
+            m.d.sync += write.enable.eq(self.memory.valid & (buffer == t.buffer))
+            m.d.comb += [write.row.eq(to_row), write.beat.eq(to_beat), write.data.eq(arrived)]
 
         m.d.sync += [engine.tokens.signal_valid.eq(finish), engine.tokens.signal.eq(signal)]
         moving = ahead.r_rdy | active | engine.tokens.signal_valid

@@ -77,7 +77,7 @@ class MemoryTables(Component):
     entries of a table have the same lowest bit, it is kept beside (`parities`).
 
     Attributes as of `RegisterTables`, only that `write`, `write_bank` and `write_index` come a
-    cycle before `entries`, and reach each table through a register of its own; `values` lack the
+    cycle before `entries`, and reach each lane through a register of its own; `values` lack the
     lowest bit where it is shared.
 
     Attributes
@@ -100,17 +100,17 @@ class MemoryTables(Component):
         bits = c.stored_entry_bits - c.parity_bits
         two = c.table_banks == 2
         address = Cat(self.write_index, self.write_bank if two else Const(0, 0))
-        writes = device.copies(m, Cat(address, self.write), c.tables, name="write")
+        writes = device.copies(m, Cat(address, self.write), c.lanes, name="write")
         for turn, table in product(range(c.build_turns), range(c.tables)):
             rows = range(turn * c.built_rows, (turn + 1) * c.built_rows)
             entries = [self.entries[row * c.tables + table] for row in range(c.built_rows)]
             word = Cat(entry.as_unsigned()[c.parity_bits :] for entry in entries)
-            write_address = writes[table][: len(address)]
-            write = writes[table][len(address) + turn]
             ports: list[Value] = []
             for lane in range(c.lanes):
                 name = f"table_{table}_{lane}" + (f"_{turn}" if c.build_turns > 1 else "")
                 index = self.indices[lane * c.tables + table]
+                write_address = writes[lane][: len(address)]
+                write = writes[lane][len(address) + turn]
                 if c.table_storage == "lutram":
                     found = device.table(
                         m,

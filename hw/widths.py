@@ -4,6 +4,9 @@ from __future__ import annotations
 
 __all__ = ["Widths", "bits_for"]
 
+#: Bits of a word of one distributed memory: TRELLIS_DPR16X4 and RAM32M.
+LUTRAM_WIDTHS = {"ecp5": 4, "xc7": 6}
+
 
 def bits_for(values: int) -> int:
     """Number of address bits that tell `values` things apart: ``ceil(log2(values))``."""
@@ -96,10 +99,16 @@ class Widths:
     def parity_bits(self) -> int:
         """1 where the lowest bit of all entries of a table is stored once, 0 where in each.
 
-        Signed sums of the same L activations are all even or all odd.
+        Signed sums of the same L activations are all even or all odd. In distributed memory the bit
+        is left out where that saves memories; it takes a net to every lane.
         """
-        exact = self.pe == "lut" and not self.table_bits
-        return int(exact and self.table_storage != "registers")
+        if self.pe != "lut" or self.table_bits or self.table_storage == "registers":
+            return 0
+        wide = LUTRAM_WIDTHS.get(self.device) if self.table_storage == "lutram" else None
+        if wide is None:
+            return 1
+        without, with_all = (self.built_rows * (self.entry_bits - bit) for bit in (1, 0))
+        return int(-(-without // wide) < -(-with_all // wide))
 
     @property
     def tree_arity(self) -> int:

@@ -37,9 +37,9 @@ def extended(value: Value, bits: int) -> Value:
     return wide[:bits]
 
 
-def filled(value: Value, bits: int) -> Value:
-    """A value on the `bits` ports of a cell: zeros above it."""
-    return Cat(value, Const(0, bits - len(value))) if len(value) < bits else value
+def filled(value: Value, bits: int, by: int = 0) -> Value:
+    """A value on the `bits` ports of a cell: `by` above it."""
+    return Cat(value, Const(by, 1).replicate(max(0, bits - len(value))))
 
 
 class Device:

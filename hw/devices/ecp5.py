@@ -6,7 +6,9 @@ Half a CCU2C is a four-input table Z(A, B, C, D) on the carry chain:
 
 (Lattice, ECP5 and ECP5-5G Family Data Sheet, FPGA-DS-02012, ripple mode; the parameters are those
 of Project Trellis). With D tied to 1 the half with D = 0 is free to hold G, so that adding or
-subtracting takes one half a bit, and one more for the carry that enters.
+subtracting takes one half a bit, and one more for the carry that enters. That half makes its carry
+whatever comes in, so that the first cell of a chain has no `CIN`, and the last no `COUT`: for
+either, even a constant, place-and-route would add a cell.
 """
 
 from __future__ import annotations
@@ -21,9 +23,13 @@ from .device import Device, extended, filled
 __all__ = ["ECP5"]
 
 # Z at D = 0 is in the low eight bits of INIT, A is the lowest address bit.
-_ADD = 0x96AA  # Z = A ^ B ^ C, G = A: A + B, or A - B where C
+# What an input does not matter for is 1: so is one that is left open, while a 0 is a net.
+_ADD = 0x66AA  # Z = A ^ B, G = A: A + B; A alone where D = 0
+_ADD_OR_SUBTRACT = 0x96AA  # Z = A ^ B ^ C, G = A: A + B, or A - B where C
+_NONE = 0x0000  # Z = 0, G = 0: carries nothing
 _CARRY = 0x000A  # Z = 0, G = A: carries A
-_PARITY_CARRY = 0x470F  # Z = ~(A if B else C), G = 1: carries (A if B else C), where none comes in
+_BOTH = 0x0008  # Z = 0, G = A & B: carries A & B
+_CHOSEN = 0x330A  # Z = ~B, G = A: carries A where B, otherwise what comes in
 
 _Half = tuple[int, Value, Value, Value, Value]
 _ONE = Const(1, 1)
@@ -49,16 +55,13 @@ class ECP5(Device):
         return _chain(m, halves, name=name)[len(halves) - bits : len(halves)].as_signed()
 
     def add_all(self, m: Module, additions: Sequence[Mapping[str, Any]]) -> list[Value]:
-        """As `Device.add_all`; of chains with an odd number of halves, two share the odd CCU2C.
-
-        The second one begins with a half that carries what is subtracted, whatever comes in.
-        """
+        """As `Device.add_all`; of chains with an odd number of halves, two share the odd CCU2C."""
         sums: list[Value] = []
         odd: tuple[int, list[_Half]] | None = None
         for addition in additions:
             arguments = {key: value for key, value in addition.items() if key != "name"}
             halves = _halves(**arguments)
-            if len(halves) % 2 == 0 or halves[0][0] != _CARRY:
+            if len(halves) % 2 == 0:
                 sums.append(self.add(m, **addition))
                 continue
             sums.append(Const(0))
@@ -66,9 +69,9 @@ class ECP5(Device):
                 odd = len(sums) - 1, halves
                 continue
             place, before = odd
-            chain = _chain(m, before + halves, name=addition["name"])
-            sums[place] = chain[1 : len(before)].as_signed()
-            sums[-1] = chain[len(before) + 1 :].as_signed()
+            chain, end = _chain(m, before + halves, name=addition["name"]), len(before)
+            sums[place] = chain[end - additions[place]["bits"] : end].as_signed()
+            sums[-1] = chain[len(chain) - addition["bits"] :].as_signed()
             odd = None
         if odd is not None:
             sums[odd[0]] = self.add(m, **additions[odd[0]])
@@ -104,7 +107,7 @@ class ECP5(Device):
         for i in range(0, width, 4):
             m.submodules[f"{name}_{i}"] = Instance(
                 "TRELLIS_DPR16X4",
-                i_DI=filled(write_data[i : i + 4], 4),
+                i_DI=filled(write_data[i : i + 4], 4, 1),
                 i_WAD=filled(write_address, 4),
                 i_WRE=write,
                 i_WCK=ClockSignal(),
@@ -122,40 +125,43 @@ def _halves(
     parities: Sequence[Value] | None = None,
     keep: Value | None = None,
 ) -> list[_Half]:
-    """Those of one sum: at most one for what comes in, and `bits` of the result."""
+    """Those of one sum: one or two for the carry that enters, and `bits` of the result."""
     a, b = (extended(operand, bits) for operand in operands)
-    minus = Const(0, 1) if subtract is None else subtract
     halves: list[_Half] = []
+    if subtract is not None:
+        halves.append((_CARRY, subtract, _ONE, _ONE, _ONE))
     if parities is not None:
-        halves = [(_PARITY_CARRY, parities[0], parities[1], minus, _ONE)]
-    elif subtract is not None:
-        halves = [(_CARRY, minus, _ONE, _ONE, _ONE)]
-    gate = _ONE if keep is None else keep  # without it, Z and G are both A
-    return halves + [(_ADD, a[i], b[i], minus, gate) for i in range(bits)]
+        carries = _BOTH if subtract is None else _CHOSEN
+        halves.append((carries, *parities, _ONE, _ONE))
+    if not halves:
+        halves.append((_NONE, _ONE, _ONE, _ONE, _ONE))
+    init, minus = (_ADD, _ONE) if subtract is None else (_ADD_OR_SUBTRACT, subtract)
+    gate = _ONE if keep is None else keep
+    return halves + [(init, a[i], b[i], minus, gate) for i in range(bits)]
 
 
 def _chain(m: Module, halves: list[_Half], *, name: str) -> Signal:
     """The sum bits of a carry chain, lowest first."""
     if len(halves) % 2:
-        halves = [*halves, (_ADD, *[Const(0, 1)] * 3, _ONE)]
+        halves = [*halves, (_NONE, _ONE, _ONE, _ONE, _ONE)]
     sums = Signal(len(halves), name=f"{name}_s")
     # A signal a carry: bits of one vector would look like a loop to a simulator.
-    carry: Value = Const(0, 1)
+    carries = [Signal(name=f"{name}_c{i}") for i in range(2, len(halves), 2)]
     for i in range(0, len(halves), 2):
         (init0, a0, b0, c0, d0), (init1, a1, b1, c1, d1) = halves[i : i + 2]
-        following = Signal(name=f"{name}_c{i}")
+        chained = {"i_CIN": carries[i // 2 - 1]} if i else {}
+        if i + 2 < len(halves):
+            chained["o_COUT"] = carries[i // 2]
         m.submodules[f"{name}_{i}"] = Instance(
             "CCU2C",
             p_INIT0=Const(init0, 16),
             p_INIT1=Const(init1, 16),
             p_INJECT1_0="NO",
             p_INJECT1_1="NO",
-            i_CIN=carry,
             i_A0=a0, i_B0=b0, i_C0=c0, i_D0=d0,
             i_A1=a1, i_B1=b1, i_C1=c1, i_D1=d1,
             o_S0=sums[i],
             o_S1=sums[i + 1],
-            o_COUT=following,
+            **chained,
         )  # fmt: skip
-        carry = following
     return sums

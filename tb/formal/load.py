@@ -123,20 +123,23 @@ class LoadHarness(Harness):
         with m.If(mine):
             m.d.sync += [left.eq(left - 1), number.eq(number + 1)]
 
+        # A beat is written in the cycle after its arrival.
+        written, of_mine, place = past(m, memory.valid), past(m, mine), past(m, number)
         writes = [dut.act_write, dut.weight_write, dut.scale_write]
         enables = Cat(w.enable for w in writes)
         right = enables == 1 << its.buffer
         act, weight, scale = writes
         rows = {
-            Buffer.ACT: Cat(act.beat, act.row) == (its.row << 2) + number,
-            Buffer.WEIGHT: weight.row == (its.row + number)[: len(weight.row)],
-            Buffer.SCALE: scale.row == its.row + number,
+            Buffer.ACT: Cat(act.beat, act.row) == (its.row << 2) + place,
+            Buffer.WEIGHT: weight.row == (its.row + place)[: len(weight.row)],
+            Buffer.SCALE: scale.row == its.row + place,
         }
         for buffer, there in rows.items():
             right &= (its.buffer != buffer) | there
-        same = Cat(w.data == memory.data for w in writes).all()
-        self.claim("place", ~mine | (right & same))
-        self.claim("one_place", memory.valid == (enables != 0))
+        arrived = past(m, memory.data)
+        same = Cat(w.data == arrived for w in writes).all()
+        self.claim("place", ~of_mine | (right & same))
+        self.claim("one_place", written == (enables != 0))
         last = past(m, mine & (left == 1))
         due = tokens.signal_valid & followed.due
         self.claim("signal", ~due | (last & (tokens.signal == its.signal)))

@@ -61,12 +61,12 @@ class Bench:
             _, _, valid, mask, *values = await ctx.tick().sample(
                 tokens.signal_valid, tokens.signal, *signals
             )
-            if valid:  # given no earlier than the cycle after the last beat
-                self.given.append((mask, dict(self.buffers)))
             for buffer in Buffer:
                 enable, row, beat, data = values[buffer * 4 : buffer * 4 + 4]
                 if enable:
                     self.buffers[int(buffer), row, beat] = data
+            if valid:  # given no earlier than the last beat is written
+                self.given.append((mask, dict(self.buffers)))
 
     def run(self, *testbenches, tokens: bool = True, **options) -> None:
         async def grant(ctx) -> None:
@@ -217,6 +217,7 @@ def test_sim_waits() -> None:
         ctx.set(engine.tokens.wait_ready, 0)
         assert not ctx.get(engine.waiting)  # the first one is still under way
         await settle(ctx, engine.waiting)
+        await ctx.tick()  # for `record`, which looks at the end of each cycle
         assert len(bench.buffers) == 8
         await ctx.tick().repeat(20)
         assert ctx.get(engine.waiting)
@@ -226,6 +227,7 @@ def test_sim_waits() -> None:
         await ctx.tick()
         assert not ctx.get(engine.tokens.wait_valid)  # asks once only
         await settle(ctx, engine.idle)
+        await ctx.tick()
         assert len(bench.buffers) == 10
 
     bench.run(put)

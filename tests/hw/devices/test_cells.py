@@ -21,7 +21,7 @@ _CHAIN = ', .INJECT1_0("NO"), .INJECT1_1("NO")'
 CELLS = {
     "add": ("CCU2C", ECP5, "ecp5", ".INIT0(16'h96AA), .INIT1(16'h96AA)" + _CHAIN),
     "carry": ("CCU2C", ECP5, "ecp5", ".INIT0(16'h000A), .INIT1(16'h96AA)" + _CHAIN),
-    "parity": ("CCU2C", ECP5, "ecp5", ".INIT0(16'h470F), .INIT1(16'h1234)" + _CHAIN),
+    "parity": ("CCU2C", ECP5, "ecp5", ".INIT0(16'h330A), .INIT1(16'h1234)" + _CHAIN),
     "inject": ("CCU2C", ECP5, "ecp5", ".INIT0(16'h9A5C), .INIT1(16'hC3A9), .INJECT1_0(\"NO\")"),
     "dpr": ("TRELLIS_DPR16X4", ECP5, "ecp5", ""),
     "trellis_ff": (

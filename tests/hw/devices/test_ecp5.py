@@ -39,5 +39,5 @@ def test_odd_chains_share_a_cell(widths: list[int], cells: int):
     assert _chains(ECP5(), widths) == (cells, sum(widths))
 
 
-def test_chains_that_begin_with_a_parity_stand_alone():
-    assert _chains(ECP5(), [12, 12], parities=True) == (14, 24)
+def test_a_lowest_column_beside_the_entries_takes_a_half():
+    assert _chains(ECP5(), [11, 11], parities=True) == (13, 22)
