@@ -8,7 +8,6 @@ from amaranth.lib.wiring import Component, In, Out
 
 from .config import Config, bits_for
 from .interfaces import BufferWrite
-from .scratchpad import written_beats
 
 __all__ = ["ActSlices"]
 
@@ -54,12 +53,14 @@ class ActSlices(Component):
             for beat in range(beats * c.lookup_group):
                 with m.Case(beat):
                     m.d.comb += [part.eq(beat // beats), lane.eq(1 << beat % beats)]
+        written = Signal(c.axi_bits, reset_less=True)
         m.d.sync += [
             write.addr.eq(Cat(self.write.row, part)),
+            written.eq(self.write.data),
             write.en.eq(lane & self.write.enable.replicate(beats)),
         ]
         m.d.comb += [
-            write.data.eq(written_beats(m, c, self.write.data, beats)),
+            write.data.eq(written.replicate(beats)),
             read.en.eq(self.enable),
             read.addr.eq(Cat(self.address, self.part)),
             self.data.eq(read.data),

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Module, Signal
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out
 
 from .config import Config, bits_for
-from .devices import device_of
 from .interfaces import BufferWrite
 
-__all__ = ["Scratchpad", "written_beats"]
-
-#: Beats of a row whose memories one register of written data serves.
-_BEATS = 4
+__all__ = ["Scratchpad"]
 
 
 class Scratchpad(Component):
@@ -36,7 +32,6 @@ class Scratchpad(Component):
     """
 
     def __init__(self, config: Config, *, word_bits: int, depth: int) -> None:
-        self._config = config
         self._share = config.words_per_row(word_bits)
         self._stride = config.memory_word_bits(word_bits)
         self._beat = config.axi_bits
@@ -59,12 +54,14 @@ class Scratchpad(Component):
         read = memory.read_port()
         beats = row_bits // self._beat
         # Many block memories lie far from LOAD: each enable comes to them from a register.
+        written = Signal(self._beat, reset_less=True)
         m.d.sync += [
             write.addr.eq(self.write.row),
+            written.eq(self.write.data),
             write.en.eq(self.write.enable << self.write.beat if beats > 1 else self.write.enable),
         ]
         m.d.comb += [
-            write.data.eq(written_beats(m, self._config, self.write.data, beats)),
+            write.data.eq(written.replicate(beats)),
             read.en.eq(self.enable),
             read.addr.eq(self.address >> bits_for(self._share)),
         ]
@@ -76,9 +73,3 @@ class Scratchpad(Component):
                 m.d.sync += part.eq(self.address)
             m.d.comb += self.data.eq(read.data.word_select(part, self._stride))
         return m
-
-
-def written_beats(m: Module, config: Config, beat: Value, beats: int) -> Value:
-    """A beat of data a cycle later, for each of the `beats` of a row, whose memories lie apart."""
-    copies = device_of(config).copies(m, beat, -(-beats // _BEATS), name="written")
-    return Cat(copies[number // _BEATS] for number in range(beats))
