@@ -32,7 +32,9 @@ _CONFIGS = {name: load_config(name) for name in ("w2a8", "lut_tensor_core")} | {
 _PRODUCTS = 48
 
 
-@pytest.mark.parametrize("name", _CONFIGS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in _CONFIGS]
+)
 def test_hardware_equals_golden(name: str) -> None:
     rng = np.random.default_rng(sum(map(ord, name)))
     config = _CONFIGS[name]

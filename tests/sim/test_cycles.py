@@ -108,7 +108,11 @@ def program_run(device: Accelerator, m: int, n: int, k: int, bits: int, group: i
 
 
 @pytest.mark.parametrize(
-    ("name", "shapes", "memory"), CASES, ids=[f"{name}-{memory}" for name, _, memory in CASES]
+    ("name", "shapes", "memory"),
+    [  # one worker a model: another one would wait for it to be compiled
+        pytest.param(*case, id=f"{case[0]}-{case[2]}", marks=pytest.mark.xdist_group(case[0]))
+        for case in CASES
+    ],
 )
 def test_cycles_are_those_of_the_rtl(name: str, shapes: list, memory: tuple[int, int]):
     """Within 1 % (or 3 cycles) of the compiled hardware, everywhere; nearly everywhere exact."""
