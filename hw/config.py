@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from .memory_words import MemoryWords
-from .widths import bits_for
+from .widths import LUTRAM_DEPTHS, bits_for
 
 __all__ = [
     "DEVICES",
@@ -36,9 +36,6 @@ FETCH_STORAGES = ("registers", "bram")
 
 #: How activations reach the tables' builders.
 TABLE_FEEDS = ("block", "stream")
-
-#: Entries of one distributed memory: TRELLIS_DPR16X4 and RAM32M.
-LUTRAM_DEPTHS = {"ecp5": 16, "xc7": 32}
 
 
 class ConfigError(ValueError):

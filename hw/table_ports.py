@@ -17,9 +17,8 @@ def table_ports(config: Config) -> dict[str, Member]:
     ``entries[m * tables + u]`` goes to `write_index` of row m's table u in `write_bank`. Where rows
     are built in turns (`Config.feed_rows`), `write` has a bit a turn, and m counts the rows of the
     turn that is written. `indices` are ``[lane][table]``, the same for all rows, and `values`
-    ``[row][lane][table]``. Values lack the
-    lowest bit where all entries of a table have the same one; `parities`, ``[row][table]``, are
-    those bits. Registers share none and have no such port.
+    ``[row][lane][table]``. Values lack the lowest bit where all entries of a table have the same
+    one; `parities`, ``[row][table]``, are those bits. Registers share none and have no such port.
     """
     c = config
     stored = signed(c.stored_entry_bits - c.parity_bits)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["Widths", "bits_for"]
+__all__ = ["LUTRAM_DEPTHS", "Widths", "bits_for"]
 
-#: Bits of a word of one distributed memory: TRELLIS_DPR16X4 and RAM32M.
+#: Entries of one distributed memory, TRELLIS_DPR16X4 and RAM32M, and bits of each.
+LUTRAM_DEPTHS = {"ecp5": 16, "xc7": 32}
 LUTRAM_WIDTHS = {"ecp5": 4, "xc7": 6}
 
 
