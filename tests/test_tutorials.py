@@ -26,7 +26,8 @@ def test_pages_have_their_commands() -> None:
         assert "python" in kinds
 
 
-@pytest.mark.parametrize("page", ["model.md", "board.md"])
+@pytest.mark.long
+@pytest.mark.parametrize("page", ["board.md", "model.md"])
 def test_tutorial(page: str, tmp_path: Path) -> None:
     here = str(Path(sys.executable).parent)
     environment = os.environ | {"PATH": here + os.pathsep + os.environ["PATH"]}
