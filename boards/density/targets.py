@@ -150,17 +150,20 @@ def measure(
     }
 
 
-def commit() -> str:
-    """Commit of the sources measured, with a ``+`` where files differ from it; "" outside git."""
+def commit(folder: Path = Path(__file__).parent) -> str:
+    """Commit of the sources, with a ``+`` where files differ from it; "" outside git.
+
+    The study's own results are no source: the first of a sweep does not change what the next is of.
+    """
 
     def git(*arguments: str) -> str:
         return subprocess.run(
-            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True,
-            check=True,
-        ).stdout.strip()  # fmt: skip
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
+        ).stdout.strip()
 
     try:
-        changed = git("status", "--porcelain", "--", "../../hw", "../../boards", "../../gen")
+        sources = ("../../hw", "../../gen", "..", ":(exclude)recorded")
+        changed = git("status", "--porcelain", "--", *sources)
         return git("rev-parse", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return ""
