@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...hw.config import Config
-from .points import Point
+from .points import SAME_RATE, Point
 from .targets import StudyError
 
 __all__ = [
@@ -168,8 +168,8 @@ def _ratio(what: str, records: Sequence[Record]) -> tuple[float, list[Record]] |
         ]
     rates = sorted({r["macs_per_cycle"] for r in others}, reverse=True)
     for rate in rates:
-        near = [r for r in ours if abs(r["macs_per_cycle"] / rate - 1) < 0.04]
-        at_rate = [r for r in others if abs(r["macs_per_cycle"] / rate - 1) < 0.04]
+        near = [r for r in ours if abs(r["macs_per_cycle"] / rate - 1) < SAME_RATE]
+        at_rate = [r for r in others if abs(r["macs_per_cycle"] / rate - 1) < SAME_RATE]
         if near:
             mine, other = best(near), best(at_rate)
             assert mine is not None
