@@ -120,7 +120,8 @@ def _model(config: Config, memory: Memory, divisor: int) -> Path:
         sources=sources,
         units=["board.cpp"],
         verilator_flags=["--prefix", "Vboard"],
-        compiler_flags=["-O2", "-fPIC", "-shared"],
+        compiler_flags=["-O2", "-fPIC"],
+        linker_flags=["-shared"],
     )
     return cached_build(build, what=f"a board with {config.name}")
 

@@ -57,8 +57,9 @@ def build_model(
         runtime=["verilated_vcd_c.cpp"] if trace else [],
         verilator_flags=["--prefix", "Vlutra", *(["--trace-vcd"] if trace else [])],
         # -O3 made the model no faster than -O2, and took longer.
-        compiler_flags=["-O0" if trace else "-O2", "-fPIC", "-shared", "-DVL_TIME_CONTEXT",
+        compiler_flags=["-O0" if trace else "-O2", "-fPIC", "-DVL_TIME_CONTEXT",
                         f"-DVM_TRACE={int(trace)}", f"-DVM_TRACE_VCD={int(trace)}"],
+        linker_flags=["-shared"],
     )  # fmt: skip
     return cached_build(build, what=f"the model of {config.name}", progress=progress)
 

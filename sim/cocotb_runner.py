@@ -98,8 +98,8 @@ def _executable(config: Config) -> Path:
         verilator_flags=["--prefix", "Vtop", "--vpi"],
         # Time is cocotb's own here: without VL_TIME_CONTEXT, the model asks for sc_time_stamp().
         # Most time goes to Python; an optimised model would not pay for its compilation.
-        compiler_flags=["-O0", "-DVM_TRACE=0", "-DVM_COVERAGE=0", f"-Wl,-rpath,{libraries}",
-                        f"-L{libraries}", "-lcocotbvpi_verilator"],
+        compiler_flags=["-O0", "-DVM_TRACE=0", "-DVM_COVERAGE=0"],
+        linker_flags=[f"-Wl,-rpath,{libraries}", f"-L{libraries}", "-lcocotbvpi_verilator"],
     )  # fmt: skip
     return cached_build(build, what=f"the cocotb simulator of {config.name}")
 

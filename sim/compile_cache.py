@@ -11,13 +11,14 @@ from pathlib import Path
 
 from ..gen.cache import cache_folder, fill_once
 from ..gen.elaborate import TOP
+from .runtime_objects import runtime_objects
 from .toolchain import (
-    CPP_STANDARD,
+    COMPILER_FLAGS,
     compiler_identity,
     find_tool,
+    include_flags,
     run_tool,
     verilator_command,
-    verilator_root,
     verilator_version,
 )
 
@@ -29,9 +30,6 @@ _VERILATOR_FLAGS = [
     "--cc", "--top-module", TOP, "-O3", "--x-assign", "fast", "--x-initial", "fast",
     "--noassert", "-Wno-fatal", "-Wno-lint", "-Wno-style", "--quiet",
 ]  # fmt: skip
-
-#: Generated code is full of harmless warnings.
-_COMPILER_FLAGS = [CPP_STANDARD, "-march=native", "-w", "-pthread"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +46,8 @@ class Build:
         C++ files to compile with the model: names in `sources`, or paths.
     runtime : sequence of str
         Files of Verilator's runtime beyond those that every model needs.
-    verilator_flags, compiler_flags : sequence of str
-        Additional options.
+    verilator_flags, compiler_flags, linker_flags : sequence of str
+        Additional options. Models with the same for the compiler share one compiled runtime.
     """
 
     target: str
@@ -58,11 +56,13 @@ class Build:
     runtime: Sequence[str] = ()
     verilator_flags: Sequence[str] = ()
     compiler_flags: Sequence[str] = ()
+    linker_flags: Sequence[str] = ()
 
     @property
     def key(self) -> str:
         """Hash of this build, of the versions of Verilator and compiler, and of the processor."""
-        flags = [*_VERILATOR_FLAGS, *self.verilator_flags, *_COMPILER_FLAGS, *self.compiler_flags]
+        flags = [*_VERILATOR_FLAGS, *self.verilator_flags, *COMPILER_FLAGS, *self.compiler_flags]
+        flags += self.linker_flags
         parts = [self.target, verilator_version(), compiler_identity(), *flags]
         parts += [*self.runtime, *self.units]
         parts += [f"{name}\0{text}" for name, text in sorted(self.sources.items())]
@@ -109,20 +109,20 @@ def _compile(folder: Path, build: Build) -> None:
     control = [name for name in build.sources if name.endswith(".vlt")]
     command = [*verilator_command(), *_VERILATOR_FLAGS, *build.verilator_flags]
     run_tool([*command, "--Mdir", ".", *control, "lutra.v"], cwd=folder)
-    # One translation unit: no make, no Perl, and the compiler sees loop and model together. The
-    # runtime comes first, because the tracing templates are specialised there.
-    include = verilator_root() / "include"
-    runtime = ["verilated.cpp", "verilated_threads.cpp", *build.runtime]
+    # One translation unit: no make, no Perl, and the compiler sees loop and model together.
     generated = sorted(path.name for path in folder.glob("V*.cpp"))
     # What runs once, at the start, is half of the code: optimising it would take half of the time.
     once = [name for name in generated if name.endswith("__Slow.cpp")]
     often = [name for name in generated if name not in once]
-    lines = [f'#include "{name}"\n' for name in [*runtime, *often, *build.units]]
+    lines = [f'#include "{name}"\n' for name in [*often, *build.units]]
     lines += ['#pragma GCC optimize ("O0")\n', *(f'#include "{name}"\n' for name in once)]
     (folder / "all.cpp").write_text("".join(lines))
-    paths = ["-I.", f"-I{include}", f"-I{include}/vltstd"]
-    flags = [*_COMPILER_FLAGS, *paths, "all.cpp", "-o", build.target, *build.compiler_flags]
-    run_tool([find_tool("c++"), *flags], cwd=folder)
+    objects = [str(path) for path in runtime_objects(build.runtime, build.compiler_flags)]
+    flags = [*COMPILER_FLAGS, "-I.", *include_flags(), *build.compiler_flags]
+    run_tool(
+        [find_tool("c++"), *flags, "all.cpp", *objects, "-o", build.target, *build.linker_flags],
+        cwd=folder,
+    )
 
 
 def _to_stderr(text: str) -> None:

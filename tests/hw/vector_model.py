@@ -80,7 +80,8 @@ def run_vectors(
         sources={"lutra.v": text, "vectors.cpp": _HARNESS},
         units=["vectors.cpp"],
         verilator_flags=["--prefix", "Vlutra"],
-        compiler_flags=["-O0", "-fPIC", "-shared", "-DVL_TIME_CONTEXT"],
+        compiler_flags=["-O0", "-fPIC", "-DVL_TIME_CONTEXT"],
+        linker_flags=["-shared"],
     )
     library = ctypes.CDLL(str(cached_build(build, what="a test's model", progress=lambda _: None)))
     words_in, words_out, cycles = len(stimulus) // 32, len(response) // 32, len(columns)

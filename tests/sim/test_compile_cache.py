@@ -37,7 +37,7 @@ def test_compiles_once():
     assert cached_build(BUILD, what="a test", progress=told.append) == program
     assert len(told) == 2
     names = {path.name for path in cache_folder().iterdir()}
-    assert names <= {BUILD.key, f"{BUILD.key}.lock"}
+    assert names <= {BUILD.key, f"{BUILD.key}.lock", "runtime"}
     assert {path.name for path in program.parent.iterdir()} == {"program", "lutra.v"}
 
 
@@ -58,7 +58,24 @@ def test_failure_leaves_nothing_and_can_be_repeated():
     for _ in range(2):
         with pytest.raises(ToolError, match="ended with status 1"):
             cached_build(broken, what="a test", progress=lambda _: None)
-        assert not any(path.is_dir() for path in cache_folder().iterdir())
+        assert {path.name for path in cache_folder().iterdir()} <= {
+            f"{broken.key}.lock", "runtime"
+        }  # fmt: skip
+
+
+def test_models_with_equal_options_share_one_runtime():
+    def objects() -> list[str]:
+        return sorted(path.name for path in (cache_folder() / "runtime").rglob("*.o"))
+
+    both = ["verilated.o", "verilated_threads.o"]
+    cached_build(BUILD, what="a test", progress=lambda _: None)
+    assert objects() == both
+    other = {**BUILD.sources, "lutra.v": BUILD.sources["lutra.v"].replace("!", "")}
+    cached_build(replace(BUILD, sources=other), what="a test", progress=lambda _: None)
+    assert objects() == both
+    traced = replace(BUILD, compiler_flags=[*BUILD.compiler_flags, "-DVM_TRACE=0"])
+    cached_build(traced, what="a test", progress=lambda _: None)
+    assert objects() == sorted([*both, *both])
 
 
 def test_remains_of_a_killed_process_are_replaced():
@@ -79,6 +96,7 @@ def test_remains_of_a_killed_process_are_replaced():
         {"runtime": ["verilated_vpi.cpp"]},
         {"verilator_flags": ["--prefix", "Vtop", "--trace-vcd"]},
         {"compiler_flags": ["-O1"]},
+        {"linker_flags": ["-s"]},
     ],
 )
 def test_everything_is_part_of_the_key(change: dict):
