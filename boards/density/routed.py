@@ -9,7 +9,7 @@ from .points import Point
 __all__ = ["LOOKUP_CLOCK_MHZ", "MULTIPLIER_CLOCK_MHZ", "dsp_config", "routed_points"]
 
 #: Clocks in MHz that the two are routed for.
-LOOKUP_CLOCK_MHZ = 80.0
+LOOKUP_CLOCK_MHZ = 70.0
 MULTIPLIER_CLOCK_MHZ = 50.0
 
 
