@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,12 +65,26 @@ class Board:
     def create_platform(self) -> Any:
         """A fresh platform; each builds one design."""
         module, _, name = self.platform.partition(":")
-        kind: Callable[[], Any] = getattr(importlib.import_module(module), name)
-        platform = kind()
+        kind = getattr(importlib.import_module(module), name)
+        platform = _with_rtlil(kind)() if self.family == "xc7" else kind()
         if self.uart_pins is not None:
             resources = importlib.import_module("amaranth_boards.resources")
             platform.add_resources([resources.UARTResource(0, **self.uart_pins)])
         return platform
+
+
+def _with_rtlil(kind: Any) -> Any:
+    """`kind` whose build plans have RTLIL as well, as those of the other families.
+
+    Amaranth's for Vivado have Verilog only, and Yosys reads that of a large array for an hour.
+    """
+
+    class Platform(kind):
+        @property
+        def file_templates(self) -> dict[str, str]:
+            return super().file_templates | {"{{name}}.il": "{{emit_rtlil()}}"}
+
+    return Platform
 
 
 #: Of the OrangeCrab's serial adapter.

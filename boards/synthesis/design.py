@@ -155,7 +155,7 @@ def adapted_plan(plan: Any, clock_hz: float, *, router: str = "router2") -> dict
         files[f"{TOP}.v"] = _ESCAPED.sub(lambda name: plain_names(name[0]), source)
     if f"{TOP}.ys" not in plan.files:  # 7-series: place-and-route is the vendor's
         script = (
-            f"read_verilog {TOP}.v",
+            f"read_rtlil {TOP}.il",
             f"synth_xilinx -family xc7 -flatten -top {TOP}",
             f"write_json {TOP}.json",
         )

@@ -30,7 +30,7 @@ def test_every_board(name: str) -> None:
     assert not any(root in text for text in design.files.values())
     if family == "xc7":
         assert design.place is design.pack is None
-        assert {"lutra.v", "lutra.xdc", "lutra.tcl"} == set(design.files)
+        assert {"lutra.il", "lutra.v", "lutra.xdc", "lutra.tcl"} == set(design.files)
         return
     assert design.place is not None
     assert design.pack is not None
