@@ -135,6 +135,8 @@ def _against_bits(axes: Any, records: Sequence[Record], unit: str) -> None:
 
 
 def _fronts(axes: Any, records: Sequence[Record], unit: str) -> None:
+    from matplotlib.ticker import LogLocator
+
     def total(record: Record) -> float:
         return record["area_per_mac"] * record["macs_per_cycle"]
 
@@ -149,5 +151,6 @@ def _fronts(axes: Any, records: Sequence[Record], unit: str) -> None:
         axes.plot(*zip(*places, strict=True), ".", ms=3, alpha=0.5, color=_COLOURS[element])
         axes.plot(*zip(*pareto(places), strict=True), "-", lw=1, color=_COLOURS[element])
     axes.set(xscale="log", yscale="log", xlabel=f"{unit}, whole array")
+    axes.xaxis.set_minor_locator(LogLocator(subs=(2, 5)))  # all nine would run into each other
     axes.set_ylabel("weight bits times activations a cycle")
     axes.set_title("all shapes, and Pareto fronts", fontsize=9)
