@@ -30,8 +30,8 @@ class UnknownMemoryError(ValueError):
 class BoardTop(Component):
     """Everything on one board, to be built with its platform.
 
-    ``BoardTop("ulx3s").prepare()`` needs no tools but Amaranth; its build plan has RTLIL (Verilog
-    for 7-series) and constraints for the tools that follow.
+    ``BoardTop("ulx3s").prepare()`` needs no tools but Amaranth; its build plan has RTLIL (for
+    7-series Verilog, too) and constraints for the tools that follow.
 
     Parameters
     ----------

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import platformdirs
 from filelock import FileLock
 
-__all__ = ["cache_folder", "fill_once"]
+__all__ = ["cache_folder", "content_key", "fill_once"]
 
 
 def cache_folder() -> Path:
     """Where results that took long to compute lie: LUTRA_CACHE, or the user's cache folder."""
     return Path(os.environ.get("LUTRA_CACHE") or platformdirs.user_cache_dir("lutra")).absolute()
+
+
+def content_key(parts: Iterable[str]) -> str:
+    """Name of what follows from `parts`, in this order: a hash of 32 digits."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
 def fill_once(folder: Path, target: str, fill: Callable[[Path], None]) -> Path:

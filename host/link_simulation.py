@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import hashlib
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -14,7 +13,7 @@ from ..boards.link.baud import baud_divisor
 from ..boards.memory.kinds import Memory, OnChip
 from ..boards.system import System
 from ..boards.verilog import system_verilog
-from ..gen.cache import cache_folder
+from ..gen.cache import cache_folder, content_key
 from ..gen.config_names import canonical_toml, load_config
 from ..gen.files import write_if_changed
 from ..hw.config import Config
@@ -134,8 +133,7 @@ def _verilog(config: Config, memory: Memory, divisor: int) -> str:
         for folder in sorted(package.__path__):
             files = sorted(Path(folder).rglob("*.py"))
             parts += [file.read_text(encoding="utf-8") for file in files]
-    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
-    path = cache_folder() / "verilog" / f"{key}.v"
+    path = cache_folder() / "verilog" / f"{content_key(parts)}.v"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         clock_hz = 1_000_000 * divisor

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import sys
 from collections.abc import Callable
 from importlib import metadata
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from .. import gen, hw
 from ..gen.c_header import c_header
-from ..gen.cache import cache_folder
+from ..gen.cache import cache_folder, content_key
 from ..gen.config_names import canonical_toml, load_config
 from ..gen.elaborate import elaborate
 from ..gen.files import write_if_changed
@@ -78,8 +77,7 @@ def verilog_of(config: Config) -> str:
     for package in (hw, gen):
         for path in sorted(Path(folder) for folder in package.__path__):
             parts += [file.read_text(encoding="utf-8") for file in sorted(path.rglob("*.py"))]
-    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
-    path = cache_folder() / "verilog" / f"{key}.v"
+    path = cache_folder() / "verilog" / f"{content_key(parts)}.v"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_if_changed(path, elaborate(config)[0])

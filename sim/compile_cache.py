@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..gen.cache import cache_folder, fill_once
+from ..gen.cache import cache_folder, content_key, fill_once
 from ..gen.elaborate import TOP
 from .runtime_objects import runtime_objects
 from .toolchain import (
@@ -66,7 +65,7 @@ class Build:
         parts = [self.target, verilator_version(), compiler_identity(), *flags]
         parts += [*self.runtime, *self.units]
         parts += [f"{name}\0{text}" for name, text in sorted(self.sources.items())]
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+        return content_key(parts)
 
 
 def cached_build(build: Build, *, what: str, progress: Callable[[str], None] | None = None) -> Path:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..gen.cache import cache_folder, fill_once
+from ..gen.cache import cache_folder, content_key, fill_once
 from .toolchain import (
     COMPILER_FLAGS,
     compiler_identity,
@@ -45,7 +44,6 @@ def runtime_objects(more: Sequence[str], flags: Sequence[str]) -> list[Path]:
 
 def _object(name: str, flags: Sequence[str]) -> Path:
     parts = [name, verilator_version(), compiler_identity(), *COMPILER_FLAGS, *flags]
-    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
     target = f"{Path(name).stem}.o"
 
     def fill(folder: Path) -> None:
@@ -53,4 +51,4 @@ def _object(name: str, flags: Sequence[str]) -> Path:
         options = [*COMPILER_FLAGS, *include_flags(), *flags]
         run_tool([find_tool("c++"), *options, "-c", source, "-o", target], cwd=folder)
 
-    return fill_once(cache_folder() / "runtime" / key, target, fill)
+    return fill_once(cache_folder() / "runtime" / content_key(parts), target, fill)

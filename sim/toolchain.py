@@ -22,7 +22,6 @@ from pathlib import Path
 
 __all__ = [
     "COMPILER_FLAGS",
-    "CPP_STANDARD",
     "ToolError",
     "ToolMissingError",
     "compiler_identity",

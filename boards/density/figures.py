@@ -8,7 +8,7 @@ from typing import Any
 
 from ...hw.config import Config
 from .plan import WEIGHTS
-from .points import ELEMENTS, SAME_RATE
+from .points import ELEMENTS, same_rate
 from .study import best
 from .targets import StudyError
 
@@ -107,8 +107,8 @@ def _table_widths(records: Sequence[Record], folder: Path) -> list[Path]:
 def _against_bits(axes: Any, records: Sequence[Record], unit: str) -> None:
     """At the throughput that most records have."""
     rates = [r["macs_per_cycle"] for r in records]
-    rate = max(rates, key=lambda value: (sum(abs(r / value - 1) < SAME_RATE for r in rates), value))
-    near = [r for r in records if abs(r["macs_per_cycle"] / rate - 1) < SAME_RATE]
+    rate = max(rates, key=lambda value: (sum(same_rate(r, value) for r in rates), value))
+    near = [r for r in records if same_rate(r["macs_per_cycle"], rate)]
     costs: dict[str, dict[str, float]] = {}
     for element in ELEMENTS:
         found = {w: best(near, element=element, weight=w) for w in WEIGHTS}

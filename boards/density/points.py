@@ -10,7 +10,7 @@ from ...gen.config_names import canonical_toml
 from ...hw.config import Config
 from ..synthesis.throughput import planes_per_weight
 
-__all__ = ["ELEMENTS", "SAME_RATE", "Point", "array_config", "shapes"]
+__all__ = ["ELEMENTS", "Point", "array_config", "same_rate", "shapes"]
 
 #: Elements that the study compares, and what they are there called.
 ELEMENTS = {
@@ -21,9 +21,6 @@ ELEMENTS = {
     "shiftadd": "shift-add",
     "mac": "multiplier",
 }
-
-#: How far, in parts of one, the MACs a cycle of arrays may differ that are compared.
-SAME_RATE = 0.04
 
 
 @dataclass(frozen=True)
@@ -98,10 +95,15 @@ def array_config(pe: str, weight: str, act_bits: int, **fields: Any) -> Config:
     return replace(config, name=f"{pe}_w{weight}a{act_bits}_{shape}")
 
 
+def same_rate(macs: float, wanted: float) -> bool:
+    """Whether arrays of so many MACs a cycle may be compared: within 4 % of `wanted`."""
+    return abs(macs / wanted - 1) < 0.04
+
+
 def shapes(
     pe: str, weight: str, act_bits: int, macs: int, *, groups: tuple[int, ...] = (2, 3, 4, 5)
 ) -> Iterator[Config]:
-    """All shapes of an element that do `macs` whole MACs a cycle, within `SAME_RATE`.
+    """All shapes of an element that do `macs` whole MACs a cycle, within what `same_rate` allows.
 
     Rows are 1, 2 and 4, lanes powers of two; what is left is the K block, cut into lookup groups of
     each size in `groups` for `lut`.
@@ -113,7 +115,7 @@ def shapes(
                 probe = array_config(pe, weight, act_bits, rows=rows, lanes=lanes, tables=8, **bits)
                 wanted = macs * planes_per_weight(probe) / (rows * lanes * group)
                 tables = round(wanted)
-                if 1 <= tables <= 256 and abs(tables / wanted - 1) < SAME_RATE:
+                if 1 <= tables <= 256 and same_rate(tables, wanted):
                     try:
                         yield array_config(
                             pe, weight, act_bits, rows=rows, lanes=lanes, tables=tables, **bits

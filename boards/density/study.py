@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...hw.config import Config
-from .points import SAME_RATE, Point
+from .points import Point, same_rate
 from .targets import StudyError
 
 __all__ = [
@@ -168,8 +168,8 @@ def _ratio(what: str, records: Sequence[Record]) -> tuple[float, list[Record]] |
         ]
     rates = sorted({r["macs_per_cycle"] for r in others}, reverse=True)
     for rate in rates:
-        near = [r for r in ours if abs(r["macs_per_cycle"] / rate - 1) < SAME_RATE]
-        at_rate = [r for r in others if abs(r["macs_per_cycle"] / rate - 1) < SAME_RATE]
+        near = [r for r in ours if same_rate(r["macs_per_cycle"], rate)]
+        at_rate = [r for r in others if same_rate(r["macs_per_cycle"], rate)]
         if near:
             mine, other = best(near), best(at_rate)
             assert mine is not None

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shlex
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from ...gen.cache import content_key
 from ...gen.elaborate import TOP
 from ...hw.config import Config
 from ..registry import Board
@@ -107,7 +107,7 @@ class Design:
         parts += self.script
         for command in (self.place, self.pack):
             parts += [command.tool, *command.arguments] if command else ["none"]
-        return hashlib.sha256("\0".join([*parts, *more]).encode()).hexdigest()[:32]
+        return content_key([*parts, *more])
 
 
 def product_name(board: Board) -> str:

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lutra.boards.density.plan import headline, plan
-from lutra.boards.density.points import SAME_RATE, Point, array_config, shapes
+from lutra.boards.density.points import Point, array_config, shapes
 from lutra.boards.density.records import Records
 from lutra.boards.density.routed import routed_points
 from lutra.boards.density.study import best, named_figures, point_of
@@ -100,7 +100,7 @@ def test_a_record_gives_its_point_back():
 def test_shapes_have_equal_throughput(pe: str):
     found = list(shapes(pe, "2", 8, 128))
     assert found
-    assert all(abs(float(macs_per_cycle(c)) / 128 - 1) < SAME_RATE for c in found)
+    assert all(abs(float(macs_per_cycle(c)) / 128 - 1) < 0.04 for c in found)
     assert len({(c.rows, c.lanes, c.tables, c.lookup_group) for c in found}) == len(found)
 
 
@@ -117,7 +117,7 @@ def test_headline_and_fewer_shapes():
     points = headline()
     assert len({p.text for p in points}) == len(points)
     rates = {float(macs_per_cycle(p.config)) for p in points if p.target == "asic"}
-    assert all(min(abs(r / 2048 - 1), abs(r / 512 - 1)) < SAME_RATE for r in rates)
+    assert all(min(abs(r / 2048 - 1), abs(r / 512 - 1)) < 0.04 for r in rates)
     few = list(plan(["ice40"], ["add", "mac"], ["2"], [8], 64, most=1))
     assert [(p.config.pe, p.variant) for p in few] == [
         ("add", ""), ("mac", ""), ("mac", "lean"), ("mac", "booth"),
