@@ -7,11 +7,11 @@ from dataclasses import replace
 from math import log2
 
 from ...hw.config import Config, ConfigError
-from .competitors import variants_of
-from .points import Point, array_config, shapes
-from .targets import BOARDS, StudyError
+from .competitors import VARIANTS, variants_of
+from .points import SIZES, Point, Sizes, array_config, shapes
+from .targets import BOARDS
 
-__all__ = ["WEIGHTS", "check_weights", "device_variants", "headline", "plan"]
+__all__ = ["WEIGHTS", "device_variants", "headline", "plan"]
 
 #: Widths of weights; 1.58 bits are ternary.
 WEIGHTS = ("1", "1.58", "2", "3", "4", "8")
@@ -26,21 +26,6 @@ _STORAGE = {
 }  # fmt: skip
 
 
-def check_weights(text: str) -> list[str]:
-    """Weights of a list separated by commas.
-
-    Raises
-    ------
-    StudyError
-        A weight is none of `WEIGHTS`.
-    """
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    for name in names:
-        if name not in WEIGHTS:
-            raise StudyError(f"weights must be of {', '.join(WEIGHTS)}, not {name!r}")
-    return names
-
-
 def plan(
     targets: Sequence[str],
     elements: Sequence[str],
@@ -48,14 +33,15 @@ def plan(
     acts: Sequence[int],
     macs: int,
     *,
-    groups: tuple[int, ...] = (2, 3, 4, 5),
+    sizes: Sizes = SIZES,
+    variants: Sequence[str] = VARIANTS,
     most: int | None = None,
 ) -> Iterator[Point]:
     """Points of equal throughput, `macs` whole MACs a cycle each.
 
-    For every element, width and target all shapes with 1, 2 and 4 rows (`points.shapes`), each as
-    the target has it best: `lut` and `lut3` with the target's own table storage (in standard cells
-    with tables quantised to 8 bits as well), elements with `competitors.VARIANTS` in all of them.
+    For every element, width and target all shapes of `sizes` (`points.shapes`), each as the target
+    has it best: `lut` and `lut3` with the target's own table storage (in standard cells with tables
+    quantised to 8 bits as well), elements with `competitors.VARIANTS` in those of `variants`.
     `lut3` is there for ternary weights only. With `most`, only so many shapes of each, those whose
     rows are few and whose lanes and K block are alike.
     """
@@ -67,11 +53,12 @@ def plan(
                 for pe in elements:
                     if pe == "lut3" and weight != "1.58":
                         continue
-                    found = sorted(shapes(pe, weight, act_bits, macs, groups=groups), key=_oddness)
+                    found = sorted(shapes(pe, weight, act_bits, macs, sizes), key=_oddness)
                     for config in found[:most]:
                         for one in device_variants(config, target):
                             for variant in variants_of(one):
-                                yield Point(target, one, weight, variant)
+                                if variant in variants:
+                                    yield Point(target, one, weight, variant)
 
 
 def _oddness(config: Config) -> tuple[float, int]:

@@ -10,7 +10,7 @@ from ...gen.config_names import canonical_toml
 from ...hw.config import Config
 from ..synthesis.throughput import planes_per_weight
 
-__all__ = ["ELEMENTS", "Point", "array_config", "same_rate", "shapes"]
+__all__ = ["ELEMENTS", "SIZES", "Point", "Sizes", "array_config", "same_rate", "shapes"]
 
 #: Elements that the study compares, and what they are there called.
 ELEMENTS = {
@@ -100,18 +100,31 @@ def same_rate(macs: float, wanted: float) -> bool:
     return abs(macs / wanted - 1) < 0.04
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes that shapes are made of: M, N, and for lookups L; the K block is what is left."""
+
+    rows: tuple[int, ...] = (1, 2, 4)
+    lanes: tuple[int, ...] = (4, 8, 16, 32, 64, 128, 256)
+    groups: tuple[int, ...] = (2, 3, 4, 5)
+
+
+#: What a study tries unless it is told otherwise.
+SIZES = Sizes()
+
+
 def shapes(
-    pe: str, weight: str, act_bits: int, macs: int, *, groups: tuple[int, ...] = (2, 3, 4, 5)
+    pe: str, weight: str, act_bits: int, macs: int, sizes: Sizes = SIZES
 ) -> Iterator[Config]:
     """All shapes of an element that do `macs` whole MACs a cycle, within what `same_rate` allows.
 
-    Rows are 1, 2 and 4, lanes powers of two; what is left is the K block, cut into lookup groups of
-    each size in `groups` for `lut`.
+    Of `sizes`, and of those only what a configuration allows; the K block is cut into lookup groups
+    for `lut` and into trits of three for `lut3`.
     """
-    for group in groups if pe == "lut" else (3,) if pe == "lut3" else (1,):
+    for group in sizes.groups if pe == "lut" else (3,) if pe == "lut3" else (1,):
         bits = {} if pe in ("lut3",) else {"lookup_group": group}
-        for rows in (1, 2, 4):
-            for lanes in (4, 8, 16, 32, 64, 128, 256):
+        for rows in sizes.rows:
+            for lanes in sizes.lanes:
                 probe = array_config(pe, weight, act_bits, rows=rows, lanes=lanes, tables=8, **bits)
                 wanted = macs * planes_per_weight(probe) / (rows * lanes * group)
                 tables = round(wanted)

@@ -32,7 +32,6 @@ __all__ = [
     "commands_of",
     "commit",
     "measure",
-    "target_names",
 ]
 
 
@@ -84,21 +83,6 @@ class LibraryFiles:
     def digest(self) -> str:
         """Hash of both."""
         return hashlib.sha256(f"{self.liberty}\0{self.lef}".encode()).hexdigest()[:16]
-
-
-def target_names(text: str) -> list[str]:
-    """Targets of a list separated by commas.
-
-    Raises
-    ------
-    StudyError
-        A name is no target.
-    """
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    for name in names:
-        if name not in TARGETS:
-            raise StudyError(f"targets must be of {', '.join(TARGETS)}, not {name!r}")
-    return names
 
 
 def commands_of(target: str) -> str:

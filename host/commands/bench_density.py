@@ -9,33 +9,42 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress
 
+from ...boards.density.competitors import VARIANTS
 from ...boards.density.figures import draw_figures
-from ...boards.density.plan import WEIGHTS, check_weights, headline, plan
-from ...boards.density.points import ELEMENTS, Point
+from ...boards.density.plan import WEIGHTS, headline, plan
+from ...boards.density.points import ELEMENTS, SIZES, Point, Sizes
 from ...boards.density.records import RECORDED, Records, point_key
 from ...boards.density.routed import routed_points
 from ...boards.density.study import NamedFigure, check_name, named_figures, point_of
 from ...boards.density.sweep import connect, sweep
-from ...boards.density.targets import LibraryFiles, StudyError, measure, target_names
+from ...boards.density.targets import TARGETS, LibraryFiles, StudyError, measure
 from .consoles import notes_console
 from .figures import Figure, print_figures
+from .lists import joined, names_of, numbers_of
 
 __all__ = ["bench_density"]
 
 _HELP_RERUN = "Measure the points of this figure again; may be given several times."
+_HELP_VARIANTS = "Of elements that have some: shipped, lean (fewer registers), booth (by hand)."
+
+#: What the shipped elements are called here; in records they have no name.
+_VARIANTS = {name or "shipped": name for name in VARIANTS}
 
 
 def bench_density(
     targets: Annotated[
         str, typer.Option(help="Of ecp5, ecp5_nodsp, xc7, xc7_nodsp, ice40, asic.")
     ] = "ecp5_nodsp",
-    elements: Annotated[str, typer.Option(help="Processing elements.")] = ",".join(ELEMENTS),
-    weights: Annotated[str, typer.Option(help="Bits of the weights; 1.58 is ternary.")] = ",".join(
+    elements: Annotated[str, typer.Option(help="Processing elements.")] = joined(ELEMENTS),
+    weights: Annotated[str, typer.Option(help="Bits of the weights; 1.58 is ternary.")] = joined(
         WEIGHTS
     ),
     acts: Annotated[str, typer.Option(help="Bits of the activations.")] = "8,16",
     macs: Annotated[int, typer.Option(min=4, help="MACs a cycle of every array.")] = 64,
-    groups: Annotated[str, typer.Option(help="Lookup groups L to try.")] = "2,3,4,5",
+    rows: Annotated[str, typer.Option(help="Rows M to try.")] = joined(SIZES.rows),
+    lanes: Annotated[str, typer.Option(help="Lanes N to try.")] = joined(SIZES.lanes),
+    groups: Annotated[str, typer.Option(help="Lookup groups L to try.")] = joined(SIZES.groups),
+    variants: Annotated[str, typer.Option(help=_HELP_VARIANTS)] = joined(_VARIANTS),
     most: Annotated[
         int | None,
         typer.Option("--shapes", min=1, help="Shapes of each element; all if not given."),
@@ -87,10 +96,15 @@ def bench_density(
         points = _points_of(names, named_figures(file.latest()))
         _measure(points, file, library, scheduler, workers, again=True)
     elif not recorded:
+        sizes = Sizes(
+            numbers_of(rows, "rows"), numbers_of(lanes, "lanes"), numbers_of(groups, "groups")
+        )
         wanted = headline() if best_known else routed_points() if routed else list(
             plan(
-                target_names(targets), _elements(elements), check_weights(weights),
-                _numbers(acts, "acts"), macs, groups=tuple(_numbers(groups, "groups")), most=most,
+                names_of(targets, "targets", TARGETS), names_of(elements, "elements", ELEMENTS),
+                names_of(weights, "weights", WEIGHTS), numbers_of(acts, "acts"), macs, sizes=sizes,
+                variants=[_VARIANTS[v] for v in names_of(variants, "variants", _VARIANTS)],
+                most=most,
             )
         )  # fmt: skip
         known = file.keys()
@@ -154,18 +168,3 @@ def _print(found: list[NamedFigure], *, as_json: bool) -> None:
 
 def _key(point: Point, library: LibraryFiles | None) -> str:
     return point_key(point, library.digest if library and point.target == "asic" else "")
-
-
-def _elements(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    for name in names:
-        if name not in ELEMENTS:
-            raise StudyError(f"elements must be of {', '.join(ELEMENTS)}, not {name!r}")
-    return names
-
-
-def _numbers(text: str, what: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",") if part.strip()]
-    except ValueError:
-        raise StudyError(f"{what} must be numbers separated by commas, not {text!r}") from None

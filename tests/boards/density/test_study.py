@@ -10,11 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from lutra.boards.density.plan import headline, plan
-from lutra.boards.density.points import Point, array_config, shapes
+from lutra.boards.density.points import Point, Sizes, array_config, shapes
 from lutra.boards.density.records import Records
 from lutra.boards.density.routed import routed_points
 from lutra.boards.density.study import best, named_figures, point_of
-from lutra.boards.density.targets import LibraryFiles, StudyError, measure, target_names
+from lutra.boards.density.targets import LibraryFiles, StudyError, measure
 from lutra.boards.synthesis.throughput import macs_per_cycle
 from lutra.boards.top import BoardTop
 from lutra.host.cli import app
@@ -113,6 +113,20 @@ def test_plan():
     assert {p.config.table_bits for p in points if p.target == "ecp5"} == {0}
 
 
+def test_plan_of_other_sizes_and_variants():
+    sizes = Sizes(rows=(1, 3), lanes=(6, 24), groups=(3,))
+    points = list(
+        plan(["ice40"], ["lut", "mac"], ["1"], [8], 432, sizes=sizes, variants=["", "booth"])
+    )
+    shapes_of = {
+        pe: {(p.config.rows, p.config.lanes, p.config.tables) for p in points if p.config.pe == pe}
+        for pe in ("lut", "mac")
+    }
+    assert shapes_of["lut"] == {(1, 6, 24), (1, 24, 6), (3, 6, 8), (3, 24, 2)}
+    assert shapes_of["mac"] == {(1, 6, 72), (1, 24, 18), (3, 6, 24), (3, 24, 6)}
+    assert {p.variant for p in points} == {""}  # one-bit multipliers have no Booth digits
+
+
 def test_headline_and_fewer_shapes():
     points = headline()
     assert len({p.text for p in points}) == len(points)
@@ -163,6 +177,10 @@ def test_figures(study: Path, tmp_path: Path):
         (["--weights", "1.5"], "weights must be of"),
         (["--elements", "lutt"], "elements must be of"),
         (["--acts", "eight"], "acts must be numbers"),
+        (["--lanes", "8,0"], "lanes must be numbers from 1"),
+        (["--rows", ""], "rows must be numbers from 1"),
+        (["--groups", "-3"], "groups must be numbers from 1"),
+        (["--variants", "fat"], "variants must be of shipped, lean, booth, not 'fat'"),
         (["--rerun", "density.nothing"], "--rerun must name one of"),
         (["--rerun", "density.asic.ratio_to_mac.w4a8"], "a figure that is recorded"),
         (["--targets", "asic", "--macs", "16"], "give --liberty"),
@@ -175,12 +193,6 @@ def test_bad_arguments(study: Path, arguments: list[str], message: str):
     assert done.exit_code != 0
     assert isinstance(done.exception, StudyError)
     assert message in str(done.exception)
-
-
-def test_target_names():
-    assert target_names("ecp5, asic") == ["ecp5", "asic"]
-    with pytest.raises(StudyError, match="not 'x'"):
-        target_names("x")
 
 
 def test_library_files(tmp_path: Path):
