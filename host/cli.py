@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import metadata
+from typing import Annotated
 
 # The products that NumPy is left with are small: more threads than one only wait for each other.
 # It counts its threads when it is imported.
@@ -71,7 +73,6 @@ _EXPECTED = (
 )
 
 app = typer.Typer(
-    help="LUT-based mixed-precision matrix-multiply accelerators: generate, simulate, use.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -100,6 +101,24 @@ bench.command("llm")(bench_llm)
 bench.command("minilm")(bench_minilm)
 bench.command("sim")(bench_sim)
 bench.command("utilisation")(bench_utilisation)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lutra {metadata.version('lutra')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """LUT-based mixed-precision matrix-multiply accelerators: generate, simulate, use."""
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,13 @@ def main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | None:
     with pytest.raises(SystemExit) as end:
         cli.main()
     return end.value.code
+
+
+def test_version():
+    project = tomllib.loads(Path(__file__).parents[2].joinpath("pyproject.toml").read_text())
+    result = runner.invoke(cli.app, ["--version"], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert result.stdout == f"lutra {project['project']['version']}\n"
 
 
 @pytest.mark.parametrize(
