@@ -41,7 +41,8 @@ def plan(
 
     For every element, width and target all shapes of `sizes` (`points.shapes`), each as the target
     has it best: `lut` and `lut3` with the target's own table storage (in standard cells with tables
-    quantised to 8 bits as well), elements with `competitors.VARIANTS` in those of `variants`.
+    quantised to 8 bits as well), elements with `competitors.VARIANTS` in those of `variants`, all
+    others as they are.
     `lut3` is there for ternary weights only. With `most`, only so many shapes of each, those whose
     rows are few and whose lanes and K block are alike.
     """
@@ -56,8 +57,9 @@ def plan(
                     found = sorted(shapes(pe, weight, act_bits, macs, sizes), key=_oddness)
                     for config in found[:most]:
                         for one in device_variants(config, target):
-                            for variant in variants_of(one):
-                                if variant in variants:
+                            existing = variants_of(one)
+                            for variant in existing:
+                                if variant in variants or len(existing) == 1:
                                     yield Point(target, one, weight, variant)
 
 

@@ -39,6 +39,7 @@ class ECP5(Device):
     """Cells of the ECP5."""
 
     cells = "cells_ecp5.v"
+    multiplier_bits = 18  # MULT18X18D
 
     def add(
         self,

@@ -125,6 +125,10 @@ def test_plan_of_other_sizes_and_variants():
     assert shapes_of["lut"] == {(1, 6, 24), (1, 24, 6), (3, 6, 8), (3, 24, 2)}
     assert shapes_of["mac"] == {(1, 6, 72), (1, 24, 18), (3, 6, 24), (3, 24, 6)}
     assert {p.variant for p in points} == {""}  # one-bit multipliers have no Booth digits
+    by_hand = plan(["asic"], ["lut", "add", "mac"], ["2"], [8], 64, variants=["booth"], most=1)
+    assert [(p.config.pe, p.variant) for p in by_hand if not p.config.table_bits] == [
+        ("lut", ""), ("add", ""), ("mac", "booth"),  # the first two have no variants
+    ]  # fmt: skip
 
 
 def test_headline_and_fewer_shapes():
@@ -206,7 +210,7 @@ def test_routed_points_keep_their_clock_and_memory() -> None:
     """What `--rerun` builds of a record is what was routed."""
     lookup, multiplier = routed_points()
     assert (lookup.config.pe, multiplier.config.pe) == ("lut", "mac")
-    assert multiplier.config.plane_macs_per_cycle == 153  # products, a DSP block each
+    assert multiplier.config.plane_macs_per_cycle == 306  # products, two a DSP block
     for point in (lookup, multiplier):
         record = {
             "target": point.target, "config": asdict(point.config), "weight": point.weight,
