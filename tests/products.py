@@ -58,7 +58,7 @@ SHAPES: dict[str, Config] = {
                weight_depth=128, act_depth=64, psum_depth=64, scale_depth=64),
         Config(name="adds", pe="add", lanes=6, tables=3, lookup_group=5, axi_bits=64,
                weight_depth=64, act_depth=32, psum_depth=32, scale_depth=32),
-        Config(name="mac3", pe="mac", device="ecp5", weight_bits=3, lanes=5, tables=4, rows=2,
+        Config(name="mac3", pe="mac", device="ecp5", weight_bits=3, lanes=4, tables=4, rows=2,
                lookup_group=4, axi_bits=128, weight_depth=64, psum_depth=64),
         Config(name="shiftadd4", pe="shiftadd", weight_bits=4, max_shift=4, lanes=8, tables=4,
                lookup_group=2, axi_bits=64, weight_depth=64, psum_depth=64),

@@ -14,17 +14,16 @@ MULTIPLIER_CLOCK_MHZ = 50.0
 
 
 def dsp_config() -> Config:
-    """`mac` with two products in every DSP block: 153 of the 156 blocks of an ECP5-85F.
+    """`mac` with a DSP block for every product: 153 of the 156 blocks of an ECP5-85F.
 
-    A multiplier of 18 x 18 bits takes two lanes' products of 2 x 8 bits; the zero point takes one
-    of the other three blocks. Operands are registered in front of the multipliers, products behind
-    them, and the trees have a register behind every adder. All else is as in the array of lookups.
+    A multiplier of 18 x 18 bits takes one product of 2 x 8 bits; the zero point takes one of the
+    other three blocks. Operands are registered in front of the multipliers, products behind them,
+    and its tree has a register behind every adder.
     """
     return Config(
-        name="w2a8_dsp", pe="mac", device="ecp5", weight_bits=2, act_bits=8, rows=1, lanes=34,
-        tables=9, lookup_group=1, tree_pipeline=1, scale_bits=0, group_zeros=0, max_shift=1,
-        max_weight_bits=2, psum_bits=24, axi_bits=64, act_depth=64, weight_depth=512,
-        psum_depth=512, requantise_lanes=0, store_depth=1,
+        name="w2a8_dsp", pe="mac", device="ecp5", weight_bits=2, act_bits=8, rows=1, lanes=17,
+        tables=9, lookup_group=1, tree_pipeline=1, scale_bits=0, group_zeros=0, axi_bits=64,
+        weight_depth=512, psum_depth=512, requantise_lanes=0,
     )  # fmt: skip
 
 
@@ -33,5 +32,5 @@ def routed_points() -> list[Point]:
     lookup = load_config("w2a8_ulx3s")
     return [
         Point("ulx3s_85f", lookup, "2", memory="onchip_64k", clock_mhz=LOOKUP_CLOCK_MHZ),
-        Point("ulx3s_85f", dsp_config(), "2", memory="onchip_64k", clock_mhz=MULTIPLIER_CLOCK_MHZ),
+        Point("ulx3s_85f", dsp_config(), "2", memory="onchip", clock_mhz=MULTIPLIER_CLOCK_MHZ),
     ]

@@ -49,12 +49,9 @@ class Device:
     ----------
     cells : str or None
         File in this package with simulation models of the cells that are instantiated.
-    multiplier_bits : int
-        Of the wider signed operand of a multiplier block; 0 where there may be none.
     """
 
     cells: str | None = None
-    multiplier_bits: int = 0
 
     def add(
         self,

@@ -39,7 +39,6 @@ class ECP5(Device):
     """Cells of the ECP5."""
 
     cells = "cells_ecp5.v"
-    multiplier_bits = 18  # MULT18X18D
 
     def add(
         self,

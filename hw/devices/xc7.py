@@ -33,7 +33,6 @@ class XC7(Device):
     """Cells of the 7 series."""
 
     cells = "cells_xc7.v"
-    multiplier_bits = 25  # DSP48E1
 
     def add(
         self,

@@ -210,7 +210,7 @@ def test_routed_points_keep_their_clock_and_memory() -> None:
     """What `--rerun` builds of a record is what was routed."""
     lookup, multiplier = routed_points()
     assert (lookup.config.pe, multiplier.config.pe) == ("lut", "mac")
-    assert multiplier.config.plane_macs_per_cycle == 306  # products, two a DSP block
+    assert multiplier.config.plane_macs_per_cycle == 153  # products, a DSP block each
     for point in (lookup, multiplier):
         record = {
             "target": point.target, "config": asdict(point.config), "weight": point.weight,
