@@ -50,7 +50,7 @@ FIGURES: dict[str, tuple[str, str]] = {
     "density.ulx3s_85f.tops.w2a8": (
         "TOPS w2a8", "routed board, lookup array, peak at the board's clock, timing met"),
     "density.ulx3s_85f.ratio_to_dsp.w2a8": (
-        "1", "peak of the lookup array over that of the best multiplier array, at the clocks routed"),
+        "1", "lookup array over the best multiplier array, both routed, at the clocks reached"),
     "density.asic.ratio_to_mac.w1a8": (
         "1", "area of the best lookup array over that of the best multiplier array"),
     "density.asic.ratio_to_mac.w2a8": ("1", "the same"),
