@@ -48,6 +48,9 @@ def fill_once(folder: Path, target: str, fill: Callable[[Path], None]) -> Path:
     with FileLock(f"{folder}.lock"):
         if path.is_file():  # another process was faster
             return path
+        for left in folder.parent.glob(f"{folder.name}.*"):  # by one that was killed
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}."))
         try:
             fill(temporary)
