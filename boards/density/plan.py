@@ -104,19 +104,20 @@ def headline() -> list[Point]:
         Point("xc7", array_config("lut", "2", 8, **xc7, rows=3, tables=24, lookup_group=5), "2"),
         Point("xc7", array_config("lut3", "1.58", 8, **xc7, rows=2, tables=48), "1.58"),
     ]
-    points += [_cells(1, "lut", lanes=40, tables=17, group=3)]
+    points += [_cells(1, "lut", lanes=48, tables=14, group=3)]
     points += [_cells(1, "mac", "lean", lanes=48, tables=43), _cells(1, "add", lanes=32, tables=64)]
+    points += [_cells(2, "lut", lanes=48, tables=28, group=3)]
+    points += [_cells(4, "lut", lanes=64, tables=43, group=3)]
     for weight in (2, 4):
         points += [
-            _cells(weight, "lut", lanes=64, tables=round(2048 * weight / 192), group=3),
-            _cells(weight, "shiftadd", "lean", lanes=32, tables=64),
+            _cells(weight, "shiftadd", "lean", lanes=48, tables=43),
             _cells(weight, "mac", "booth", lanes=32, tables=64),
         ]
     points += [
         _cells(1, "lut", lanes=32, tables=8, group=2),
         _cells(1, "lut", rows=2, lanes=64, tables=1, group=4),
-        _cells(1, "lut", lanes=64, tables=11, group=3, table_bits=8),
-        _cells(2, "lut", lanes=64, tables=21, group=3, table_bits=8),
+        _cells(1, "lut", lanes=48, tables=14, group=3, table_bits=8),
+        _cells(2, "lut", lanes=48, tables=28, group=3, table_bits=8),
     ]
     return points
 
