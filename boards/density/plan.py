@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 from math import log2
 
 from ...hw.config import Config, ConfigError
@@ -46,21 +47,17 @@ def plan(
     `lut3` is there for ternary weights only. With `most`, only so many shapes of each, those whose
     rows are few and whose lanes and K block are alike.
     """
-    for target in targets:
+    for target, weight, act_bits, pe in product(targets, weights, acts, elements):
         if target in BOARDS:
             continue  # these have points of their own, see `routed`
-        for weight in weights:
-            for act_bits in acts:
-                for pe in elements:
-                    if pe == "lut3" and weight != "1.58":
-                        continue
-                    found = sorted(shapes(pe, weight, act_bits, macs, sizes), key=_oddness)
-                    for config in found[:most]:
-                        for one in device_variants(config, target):
-                            existing = variants_of(one)
-                            for variant in existing:
-                                if variant in variants or len(existing) == 1:
-                                    yield Point(target, one, weight, variant)
+        if pe == "lut3" and weight != "1.58":
+            continue
+        found = sorted(shapes(pe, weight, act_bits, macs, sizes), key=_oddness)
+        for config in found[:most]:
+            for one in device_variants(config, target):
+                existing = variants_of(one)
+                chosen = [v for v in existing if v in variants] if len(existing) > 1 else existing
+                yield from (Point(target, one, weight, variant) for variant in chosen)
 
 
 def _oddness(config: Config) -> tuple[float, int]:
@@ -106,8 +103,10 @@ def headline() -> list[Point]:
     ]
     points += [_cells(1, "lut", lanes=48, tables=14, group=3)]
     points += [_cells(1, "mac", "lean", lanes=48, tables=43), _cells(1, "add", lanes=32, tables=64)]
-    points += [_cells(2, "lut", lanes=48, tables=28, group=3)]
-    points += [_cells(4, "lut", lanes=64, tables=43, group=3)]
+    points += [
+        _cells(2, "lut", lanes=48, tables=28, group=3),
+        _cells(4, "lut", lanes=64, tables=43, group=3),
+    ]
     for weight in (2, 4):
         points += [
             _cells(weight, "shiftadd", "lean", lanes=48, tables=43),

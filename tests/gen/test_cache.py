@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ def _write(folder: Path) -> None:
 
 
 def _fill_slowly(folder: Path) -> None:
-    with (folder / "begun").open("x"):  # fails where somebody else is at work in it
-        (folder / "result").write_text("right")
+    with folder.parent.joinpath("fills").open("a") as fills:
+        fills.write(f"{folder.name}\n")
+    time.sleep(0.5)  # long enough for the others to ask for it
+    _write(folder)
 
 
 def _many(folder: Path) -> None:
@@ -55,7 +58,8 @@ def test_several_processes_fill_it_once(tmp_path: Path):
     for process in processes:
         process.join(60)
     assert [process.exitcode for process in processes] == [0, 0, 0]
-    assert {path.name for path in tmp_path.iterdir()} == {"a", "a.lock"}
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "a.lock", "fills"}
+    assert len((tmp_path / "fills").read_text().splitlines()) == 1
 
 
 def test_keys():
