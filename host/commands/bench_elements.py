@@ -25,6 +25,7 @@ from ..llm.session import Session
 from ..table_error import table_error
 from .consoles import notes_console, results_console
 from .figures import Figure, print_figures
+from .lists import parts_of
 
 __all__ = ["bench_elements"]
 
@@ -67,7 +68,7 @@ def bench_elements(
     error of random products. plane_macs_per_cycle: one-bit MACs of the weights (2 bits a ternary
     weight, 8 a weight of the head) over cycles, the same work on every element.
     """
-    names = [name.strip() for name in configs.split(",") if name.strip()]
+    names = parts_of(configs)
     checkpoint = load_checkpoint(model)
     notes = notes_console()
     rows: dict[str, _Row] = {}

@@ -13,6 +13,7 @@ from ..accelerator import Accelerator
 from ..formats.codebook import from_ternary
 from ..quantized_matrix import QuantizedMatrix
 from .figures import Figure, print_figures
+from .lists import parts_of
 
 __all__ = ["bench_utilisation"]
 
@@ -40,7 +41,7 @@ def bench_utilisation(
     macs_per_cycle: of whole weights.
     """
     figures = []
-    for name in (name.strip() for name in configs.split(",") if name.strip()):
+    for name in parts_of(configs):
         counters = _counters(load_config(name), device)
         cycles = counters["cycles"]
         figures += [
